@@ -1,12 +1,13 @@
 """Predict 20,000 and 200,000 clips into Parquet parts: seconds, memory, growth; kill and resume.
 
-    python benchmarks/predict_scale.py [--clips 20000 200000] [--kills 10] [--folder DIR]
+    python benchmarks/predict_scale.py [--clips 20000 200000] [--kills 10] [--workers 2]
 
 Prints one JSON line a figure. A clip has 32 tokens of 384 float16 numbers, as of a video encoder.
 Each call of `emo predict` is a process of its own; memory is its largest resident set (mapped pages
 included), seconds are of the whole process. The resumed run is killed by SIGKILL at random
 moments; afterwards every clip must be there once, and the parts must equal those of an
-uninterrupted run.
+uninterrupted run. The same holds of a call with several workers, of which one is killed while it
+has a part in hand. `make ray` shows a node of a Ray cluster that is lost.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -28,6 +30,8 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
+from emo.errors import EmoError
+from emo.extract.job.folder import open_job
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.manifest import Clip, Manifest
 from emo.store import PartWriter, Recipe, Store, StreamSpec
@@ -43,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clips", type=int, nargs="+", default=[20_000, 200_000])
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", help="where to put the data; default: the temporary folder")
     parser.add_argument("--head", default="attention_pool")
     arguments = parser.parse_args()
@@ -72,6 +77,7 @@ def figures(folder: Path, arguments: argparse.Namespace) -> Iterator[Figure]:
             yield goal(f"exponent of {name}", exponent, EXPONENT_GOAL)
         yield goal("growth of peak memory", last["peak_MiB"] / first["peak_MiB"], MEMORY_GOAL)
     yield killed(folder, few, first["seconds"], arguments.kills)
+    yield worker_killed(folder, few, arguments.workers)
 
 
 def goal(what: str, value: float, most: float) -> Figure:
@@ -144,18 +150,44 @@ def killed(folder: Path, clips: int, seconds: float, kills: int) -> Figure:
         process.send_signal(signal.SIGKILL)
         process.wait()
     predicted(folder, clips, out)
+    return compared(folder, clips, out, "killed and resumed", {"kills": kills})
+
+
+def worker_killed(folder: Path, clips: int, workers: int) -> Figure:
+    """Kill one of several workers while it has a part in hand, and compare the parts."""
+    out, began = f"w{clips}", time.perf_counter()
+    words = [*command(folder, clips, out), "--workers", str(workers)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    kills = 0
+    while process.poll() is None and not kills:
+        with suppress(EmoError):  # there is no job folder yet
+            for journal in open_job(folder / out).journals().values():
+                for by in list(journal.in_hand())[: 1 - kills]:
+                    os.kill(int(by.split("/")[1].partition(".")[0]), signal.SIGKILL)
+                    kills += 1
+        time.sleep(0.02)
+    status = process.wait()
+    facts = {"workers": workers, "kills": kills, "status": status,
+             "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+    return compared(folder, clips, out, "worker killed", facts, is_right=kills == 1 and not status)
+
+
+def compared(
+    folder: Path, clips: int, out: str, what: str, facts: Figure, *, is_right: bool = True
+) -> Figure:
+    """Compare parts with those of an uninterrupted run; every clip must be there once."""
     whole, resumed = (parts_of(folder / name) for name in (f"p{clips}", out))
     ids = pd.concat(
         [pd.read_parquet(path, columns=["id"]) for path in resumed.values()], ignore_index=True
     )["id"]
-    is_right = (
+    is_right &= (
         len(ids) == clips
         and ids.is_unique
         and {name: path.read_bytes() for name, path in whole.items()}
         == {name: path.read_bytes() for name, path in resumed.items()}
     )
     verdict = "met" if is_right else "short"
-    return {"what": "killed and resumed", "kills": kills, "clips": len(ids), "verdict": verdict}
+    return {"what": what, **facts, "clips": len(ids), "verdict": verdict}
 
 
 def parts_of(folder: Path) -> dict[str, Path]:

@@ -84,11 +84,11 @@ ARROWS = {
         "numpy torch transformers",
     ),
     "extract.report": (
-        "errors extract.executor extract.job extract.resume extract.run machine store.backend",
+        "errors extract.executor extract.job extract.resume extract.run machine",
         "",
     ),
     "extract.resume": (
-        "extract.executor extract.executors extract.job store.backend store.store",
+        "extract.executor extract.executors extract.job store.backend",
         "",
     ),
     "extract.run": (
@@ -99,8 +99,8 @@ ARROWS = {
     "extract.transforms": ("errors machine untrusted", "numpy torch"),
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
-        "extract.job extract.media extract.models machine manifest store.erased_ids store.part "
-        "store.recipe_folder store.store untrusted",
+        "extract.job extract.media extract.models machine manifest plugins store.erased_ids "
+        "store.part store.recipe_folder store.store untrusted",
         "numpy torch",
     ),
     "heads": ("", ""),
@@ -142,7 +142,7 @@ ARROWS = {
     "plugins": ("errors machine", ""),
     "predict": (
         "errors extract.backbone extract.decode extract.faces extract.job extract.media "
-        "extract.models extract.run extract.worker heads.data heads.labels "
+        "extract.executor extract.models extract.run extract.worker heads.data heads.labels "
         "heads.metrics heads.runs machine manifest plugins ragged store.adapted store.backend "
         "store.part store.recipe store.recipe_folder store.store untrusted",
         "numpy pandas torch",

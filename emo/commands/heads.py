@@ -2,13 +2,14 @@
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer import Argument, Option
 
+from emo.commands.flags.executor_options import given_options, with_executor_options
 from emo.commands.flags.options import (
     AllowCode,
     AllowHost,
@@ -18,7 +19,8 @@ from emo.commands.flags.options import (
     near,
     pairs,
 )
-from emo.commands.flags.sections import SectionedCommand, examples
+from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
+from emo.commands.job import Jobs, jobs_location
 from emo.machine.table import fit_lines, shown
 
 
@@ -37,6 +39,17 @@ def file_or_parts(out: str) -> str:
     return out
 
 
+class _PredictCommand(SectionedCommand):
+    """The help of `emo predict`."""
+
+    sections: ClassVar[Mapping[str, str]] = {
+        "Clips": "text manifest features extract option column root allow_host speaker like",
+        "Results": "out json all_probabilities spreadsheet_safe allow_code",
+        "Many machines": "executor workers anyway jobs",
+        OF_EXECUTORS: "",
+    }
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command(
@@ -44,12 +57,13 @@ def register(app: typer.Typer) -> None:
         epilog=examples("emo compare runs/*", "emo compare runs/* --baseline runs/a --latex"),
     )(compare)
     app.command(
-        cls=SectionedCommand,
+        cls=_PredictCommand,
         epilog=examples(
             'emo predict runs/audio clip.mp4 --text "I am fine."',
             "emo predict runs/audio new-clips/ --out predictions.csv",
             "emo predict runs/audio --manifest new.csv --out predictions.csv",
             "emo predict runs/audio --manifest m.parquet --features f --out parts/",
+            "emo predict runs/a --manifest m.csv --features f --extract --out p/",
             "emo predict runs/scaled a.wav b.wav --speaker ann --like older-clips/",
         ),
     )(predict)
@@ -116,6 +130,7 @@ def compare(
     print(shown(FORMATS_OF_TABLES[wanted[0]](found)))
 
 
+@with_executor_options
 def predict(
     run: Annotated[
         Path,
@@ -161,6 +176,14 @@ def predict(
             callback=file_or_parts,
         ),
     ] = "predictions.csv",
+    extract: Annotated[
+        bool,
+        Option(
+            "--extract",
+            help="Extract what --features lacks of the clips first, into it, with the run's "
+            "backbones.",
+        ),
+    ] = False,
     option: WeightsFolders = [],
     column: Columns = [],
     root: Root = None,
@@ -177,6 +200,28 @@ def predict(
         ),
     ] = False,
     allow_code: AllowCode = False,
+    executor: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Where parts of --out FOLDER/ are predicted, see `emo list executors`, or "
+            "module:Class, whose options are given as -o executor.NAME=VALUE; default: local.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Processes here or of each Slurm task, or Ray workers; default: this process, or "
+            "as many as fit.",
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool,
+        Option("--anyway", help="Submit clips that an earlier job still has in Slurm's queue."),
+    ] = False,
+    jobs: Jobs = None,
+    **executor_options: Any,
 ) -> None:
     """Predict the classes of one new clip or of many.
 
@@ -186,7 +231,8 @@ def predict(
         from emo.predict.file import predict_manifest
         from emo.predict.one_clip import predict_file
         from emo.predict.person import Person
-        from emo.predict.scale.to_parts import PartsOptions, is_for_parts, predict_to_parts
+        from emo.predict.scale.to_parts import is_for_parts, predict_to_parts
+        from emo.predict.scale.write_chunk import PartsOptions
 
     if (not clip and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
@@ -197,7 +243,17 @@ def predict(
     is_many = len(clip) > 1 or any(each.is_dir() for each in clip)
     if is_many and text is not None:
         raise typer.BadParameter("--text goes with one file; put the texts into a manifest")
+    if extract and not features:
+        raise typer.BadParameter("--extract goes with --features, the store that it fills")
     person = Person(speaker, tuple(like))
+    words = [word for word in option if word.startswith("executor.")]
+    option = [word for word in option if word not in words]
+    given = given_options(executor_options)
+    is_job = executor is not None or workers is not None or anyway or bool(words or given)
+    if is_job and (manifest is None or not is_for_parts(out)):
+        raise typer.BadParameter(
+            "--executor, --workers and options of executors go with --manifest and --out FOLDER/"
+        )
     if manifest is None and not is_many:
         if features:
             raise typer.BadParameter("--features goes with --manifest, whose ids it looks up")
@@ -207,9 +263,11 @@ def predict(
     elif is_for_parts(out):
         if manifest is None:
             raise typer.BadParameter(f"--out {out}: a folder goes with --manifest and --features")
+        where, extraction = _where(executor, workers, given, words, jobs, anyway, option)
         parts = predict_to_parts(
             run, manifest, features, out, columns=pairs(column, "--column"), root=root,
-            options=PartsOptions(all_probabilities, spreadsheet_safe),
+            options=PartsOptions(all_probabilities, spreadsheet_safe), jobs=where,
+            extraction=extraction if extract else None,
         )  # fmt: skip
         print(parts.json() if json else fit_lines(parts.table()))
         raise typer.Exit(parts.exit_code)
@@ -219,9 +277,33 @@ def predict(
         report = predict_manifest(
             run, many, tuple(features), Path(out), columns=columns, root=root, options=option,
             all_probabilities=all_probabilities, spreadsheet_safe=spreadsheet_safe, person=person,
+            is_extracting=extract,
         )  # fmt: skip
         print(report.json() if json else fit_lines(report.table()))
         raise typer.Exit(report.exit_code)
+
+
+def _where(
+    executor: str | None,
+    workers: int | None,
+    given: dict[str, Any],
+    words: list[str],
+    jobs: str | None,
+    anyway: bool,
+    weights: list[str],
+) -> tuple[Any, Any]:
+    """Return where parts are predicted, and how tokens that lack are extracted."""
+    from emo.extract.executor import options_from_words
+    from emo.extract.run import ExtractOptions
+    from emo.predict.lacking import Extraction
+    from emo.predict.scale.part_job import PartJobs
+
+    name = executor or "local"
+    given, folder = given | options_from_words(name, words), jobs_location(jobs)
+    how = ExtractOptions(
+        name, workers, changed="keep", executor_options=given, jobs=folder, is_anyway=anyway
+    )
+    return PartJobs(name, workers, given, folder, anyway), Extraction(tuple(weights), how)
 
 
 @contextlib.contextmanager

@@ -218,10 +218,16 @@ def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def clip_bar(clips: int, shown: bool | None) -> Iterator[Progress]:
-    """Show a progress bar of ``clips`` on stderr; ``shown`` None: when stderr is a terminal."""
+def clip_bar(clips: int, shown: bool | None, what: str = "extract") -> Iterator[Progress]:
+    """Show a progress bar of clips on stderr.
+
+    Args:
+        clips: number of clips.
+        shown: whether to show it; None: when stderr is a terminal.
+        what: the word before the bar.
+    """
     failed = 0
-    with progress_bar(shown=shown, total=clips, unit="clip", desc="extract") as bar:
+    with progress_bar(shown=shown, total=clips, unit="clip", desc=what) as bar:
 
         def on_clip(is_failed: bool) -> None:
             nonlocal failed

@@ -11,7 +11,6 @@ from emo.extract.job.request import Request
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
 from emo.machine.table import format_bytes, format_table
-from emo.store.backend.location import Location
 
 SHOWN_FAILURES = 10
 """Failed clips that are listed one by one."""
@@ -35,7 +34,7 @@ def report_lines(
         every = plural(report.plan.clips, "clip")
         lines.append(f"did {report.job.clips:,} of {every}; store: {report.store}")
         lines += notice_lines(report.store, report.plan.parts, report.job.clips)
-    lines += _failure_lines(report.failures, report.store)
+    lines += _failure_lines(report.failures, f"emo store failures {report.store}")
     lines += [line_of(f"note: {note}") for note in (report.folder.notes if report.folder else ())]
     return lines + _end_lines(report.job)
 
@@ -58,8 +57,11 @@ def _resumed_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     else:
         lines = [f"did {plural(job.clips, 'clip')} of {plural(parts, 'part')}; store: {store}"]
         done = (report.folder.part(number) for number in report.parts)
-        lines += notice_lines(report.folder.job.store, done, job.clips)
-    return lines + _failure_lines(job.failures, store) + _end_lines(job)
+        if not report.folder.job.files:
+            lines += notice_lines(report.folder.job.store, done, job.clips)
+    files = report.folder.job.files
+    more = f"{short(files.folder)}/_failures" if files else f"emo store failures {store}"
+    return lines + _failure_lines(job.failures, more) + _end_lines(job)
 
 
 def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
@@ -98,7 +100,8 @@ def _row(request: Request, report: ExtractReport) -> dict[str, object]:
     }
 
 
-def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Location) -> list[str]:
+def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], more: str) -> list[str]:
+    """Return a line for each of the first failed clips; ``more`` says where all of them are."""
     reasons = [
         (name, clip_id, reason)
         for name, failures in by_recipe.items()
@@ -107,5 +110,5 @@ def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Location) 
     lines = [line_of(f"failed: {clip_id} ({name}): {why}") for name, clip_id, why in reasons]
     if len(lines) > SHOWN_FAILURES:
         rest = len(lines) - SHOWN_FAILURES
-        lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: emo store failures {store}"]
+        lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: {more}"]
     return lines

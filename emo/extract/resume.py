@@ -17,12 +17,11 @@ from emo.extract.executors.local import run_supervised
 from emo.extract.job.files.claims import Claims
 from emo.extract.job.files.parts_file import part_numbers
 from emo.extract.job.folder import JobError, JobFolder, open_job, update_job
-from emo.extract.job.missing import missing_clips, missing_parts
+from emo.extract.job.missing import missing_parts
 from emo.extract.job.ownership import expect_consent, sign
 from emo.extract.job.paths import typed
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
-from emo.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,7 @@ def run_parts(
     folder = open_job(path, jobs)
     expect_consent(folder, "local", {}, ())
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
-    store = Store(folder.job.store)
-    missing = [each for each in parts if missing_clips(store, folder.part(each))]
+    missing = [each.part for each in missing_parts(folder, parts)]
     clips = sum(len(folder.part(number).clips) for number in missing)
     report = JobReport()
     if missing:

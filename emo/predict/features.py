@@ -156,8 +156,9 @@ def not_stored(clip_id: str, column: str) -> str:
     """Return why there are no tokens under an id from a column; ``""``: the row's own id."""
     if not clip_id:
         return f"its {column} is empty"
-    named = f"{column} {clip_id} is " if column else ""
-    return f"{named}not in the store; run emo extract"
+    if column:
+        return f"{column} {clip_id} is not in the store; run emo extract"
+    return "not in the store; run emo extract, or emo predict with --extract"
 
 
 def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from emo.machine.table import format_table, json_text
 from emo.machine.whole_file import whole_file
 from emo.manifest import read_manifest
 from emo.manifest.rows import extension, read_rows
+from emo.predict.lacking import Extraction
 from emo.predict.media_files import manifest_of_files, manifest_of_folder
 from emo.predict.person import EVERYONE, Person
 from emo.predict.predicted import Predicted, predict_clips
@@ -78,6 +79,7 @@ def predict_manifest(
     all_probabilities: bool = False,
     spreadsheet_safe: bool = False,
     person: Person = EVERYONE,
+    is_extracting: bool = False,
 ) -> PredictReport:
     """Predict every clip of a manifest and write the predictions to a file.
 
@@ -98,6 +100,7 @@ def predict_manifest(
         spreadsheet_safe: whether cells that a spreadsheet would run as formulas get an apostrophe;
             such ids are then not those of the manifest.
         person: the speaker of all clips, and further clips; else the manifest's speakers count.
+        is_extracting: whether what ``features`` lack of the clips is extracted into them first.
 
     Raises:
         EmoError: the run, manifest or store cannot be read, no clip has features, or ``out``
@@ -115,6 +118,8 @@ def predict_manifest(
         columns = {**kept_columns(run.document, manifest_path), **columns}
         manifest = read_manifest(manifest_path, columns=columns, root=root)
     stores = features if isinstance(features, tuple) else (features,) if features else ()
+    if is_extracting:
+        Extraction(tuple(options)).extract(run, manifest, stores)
     found = predict_clips(run, manifest, stores, options=options, person=person)
     for target in run.targets:
         frame = found.frame(target, all_classes=all_probabilities)

@@ -1,4 +1,4 @@
-"""Flags of `emo extract` and `emo job resume` that come from the executors' own ``Options``.
+"""Flags of commands that take executors, which come from the executors' own ``Options``.
 
 They are read from the executors' source files (see :mod:`emo.commands.lists.sources`), so a new
 executor's flags appear by themselves and no executor is imported for the help. The contract,
@@ -23,12 +23,14 @@ OWN = ("local", "ray", "slurm")
 """Executors of emo. Their flags stand; another one whose flag has another type is refused."""
 _TAKEN = (
     "allow_host media "
+    "all_probabilities clip extract features json like manifest out run speaker spreadsheet_safe "
+    "text "
     "allow_code allow_erased anyway as backbone batch_clips batch_size changed clip_memory column "
     "context device dry_run dtype executor executor_options faces help job jobs manifest name o "
     "option out part part_clips plan resume retry_failed root status strict_media watch workers"
 )
 TAKEN = frozenset(_TAKEN.split())
-"""Names that a field cannot have: parameters and flags of `emo extract` and `emo job resume`."""
+"""Names that a field cannot have: parameters and flags of the commands that take executors."""
 _KINDS = {"int": int, "float": float, "str": str, "bool": bool, LIST: list[str]}
 _METAVARS = {"int": "N", "float": "NUMBER", "str": "TEXT", "bool": "", LIST: "TEXT"}
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,7 +150,7 @@ def _check_name(
     """Refuse a field whose flag is one of the command, or has another type elsewhere."""
     if option.name in TAKEN:
         raise FaultySource(
-            f"field {option.name}: expected another name, `emo extract` or `emo job resume` has "
+            f"field {option.name}: expected another name, `emo extract` or a command of jobs has "
             f"{option.flag} already"
         )
     other, owner = known.get(option.name, (option, None))

@@ -1,7 +1,6 @@
 """A worker process: gets parts over a pipe; if its parent dies, it commits its part and ends."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from emo import plugins
@@ -10,7 +9,6 @@ from emo.extract.executors._pool import Message, WorkerDied, WorkerReady
 from emo.extract.job.folder import open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.request import Job
 from emo.extract.models.device import BrokenDevice
 from emo.extract.worker.signals import stop_on_signals
 from emo.store.backend.location import Location
@@ -28,8 +26,7 @@ def serve(
         pipe: receives part numbers and sends :data:`~emo.extract.executors._pool.Message`.
         trusted: classes that the user agreed to run, see :func:`emo.plugins.trust`.
     """
-    from emo.extract.worker.part_runner import run_each_part  # torch, which the parent spares
-    from emo.extract.worker.worker import Worker
+    from emo.extract.worker.open_worker import open_worker  # torch, which the parent spares
 
     plugins.trust(*trusted)
     parent = _Parent(pipe)
@@ -40,10 +37,12 @@ def serve(
 
         try:
             folder = open_job(path)
-            job: Job = replace(folder.job, device=device, threads=threads)
-            with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
-                for done in run_each_part(
-                    worker, folder, parent.take, log, is_stopping=is_stopping, on_clip=parent.send
+            with (
+                open_worker(folder, device=device, threads=threads) as worker,
+                TaskLog(folder.logs, device=device) as log,
+            ):
+                for done in worker.run_each_part(
+                    parent.take, log, is_stopping=is_stopping, on_clip=parent.send
                 ):
                     parent.send(done)
         except EmoError as error:

@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, ClassVar
 
@@ -108,11 +108,9 @@ def _run_here(
     is_stopping: Callable[[], bool],
 ) -> JobReport:
     # here, for they load torch: a plan of millions of clips needs the memory for itself
-    from emo.extract.worker.part_runner import run_each_part
-    from emo.extract.worker.worker import Worker
+    from emo.extract.worker.open_worker import open_worker
 
     report = JobReport()
-    job = replace(folder.job, device=device, threads=cores())
     left, in_hand = deque(parts), deque[int]()
 
     def take(is_ahead: bool) -> int | None:
@@ -121,10 +119,13 @@ def _run_here(
         in_hand.append(left.popleft())
         return in_hand[-1]
 
-    with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
+    with (
+        open_worker(folder, device=device, threads=cores()) as worker,
+        TaskLog(folder.logs, parts=len(parts), device=device) as log,
+    ):
         try:
-            for done in run_each_part(
-                worker, folder, take, log, is_stopping=is_stopping, on_clip=progress.on_clip
+            for done in worker.run_each_part(
+                take, log, is_stopping=is_stopping, on_clip=progress.on_clip
             ):
                 if isinstance(done, PartReport):
                     report.add(done.clips, done.failures, done.work)

@@ -12,7 +12,7 @@ import re
 import socket
 import warnings
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import ray
@@ -32,10 +32,9 @@ from emo.extract.job.executor_options import check_at_least, check_single_words
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.worker import part_runner
 from emo.extract.worker.devices import devices_of
+from emo.extract.worker.open_worker import open_worker
 from emo.extract.worker.signals import stop_on_signals
-from emo.extract.worker.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ class _Actor:
         self.is_stopping = False
         self.folder = open_job(path)
         device = devices_of(self.folder.job.device)[0]
-        self.worker = Worker(replace(self.folder.job, device=device, threads=threads))
+        self.worker = open_worker(self.folder, device=device, threads=threads)
         self.log = TaskLog(self.folder.logs, device=device, node=socket.gethostname())
 
     def sign(self) -> list[Message]:
@@ -195,8 +194,8 @@ class _Actor:
         clips: list[Message] = []
         left = [part]
         reports = list(
-            part_runner.run_each_part(
-                self.worker, self.folder, lambda is_ahead: left.pop() if left else None, self.log,
+            self.worker.run_each_part(
+                lambda is_ahead: left.pop() if left else None, self.log,
                 is_stopping=lambda: self.is_stopping, on_clip=clips.append,
             )
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Find clips that an earlier job of the store has in Slurm's queue, to not submit them twice."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from emo.extract.job.slurm_queue import SUBMISSIONS, SchedulerError, queue, subm
 from emo.store.backend.location import Location
 
 
-def refuse_queued(home: Location, parts: Sequence[PartPlan]) -> None:
+def refuse_queued(home: Location, parts: Iterable[PartPlan]) -> None:
     """Refuse parts with clips that an earlier job of the store still has in Slurm's queue.
 
     If Slurm does not answer, nothing is refused; submitting will then report the problem.
 
     Args:
         home: folder of the store's job folders; it need not exist.
-        parts: parts of the new job.
+        parts: parts of the new job, which may be gone through for each earlier job.
 
     Raises:
         SchedulerError: clips are queued already; the message names the job and what to do instead.

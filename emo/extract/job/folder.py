@@ -39,7 +39,7 @@ from emo.extract.job.paths import (
     short,
 )
 from emo.extract.job.plan import PartPlan
-from emo.extract.job.request import Job, JobError, Request
+from emo.extract.job.request import Job, JobError, PartFiles, Request
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location, location
 from emo.store.recipe import Recipe
@@ -330,10 +330,23 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
+        **({"files": _files_document(job.files)} if job.files else {}),
+    }
+
+
+def _files_document(files: PartFiles) -> dict[str, Any]:
+    return {
+        "maker": files.maker,
+        "folder": str(files.folder.absolute()),
+        "classes": list(files.classes),
+        "options": dict(files.options),
     }
 
 
 def _job_of(document: Mapping[str, Any]) -> Job:
+    files = document.get("files")
+    if not files and not document["backbones"]:
+        raise ValueError("backbones: expected a list of at least one backbone")
     return Job(
         root=Path(document["root"]),
         store=location(document["store"]),
@@ -347,7 +360,10 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         is_strict=document.get("strict_media", False),  # older job folders lack these
         clip_bytes=document.get("clip_bytes", MOST_CLIP_BYTES),
         hosts=tuple(document.get("hosts", ())),
-    )
+        files=files and PartFiles(
+            files["maker"], location(files["folder"]), tuple(files["classes"]), files["options"]
+        ),
+    )  # fmt: skip
 
 
 def update_job(

@@ -36,10 +36,8 @@ JOB: Shape = Fields(
         "device": TEXT,
         "batch_clips": _LEAST_ONE,
         "batch_size": _LEAST_ONE,
-        "backbones": Where(
-            ListOf(Fields({"name": TEXT, "plugin": TEXT, "options": dict, "recipe": dict})),
-            bool,
-            "a list of at least one backbone",
+        "backbones": ListOf(
+            Fields({"name": TEXT, "plugin": TEXT, "options": dict, "recipe": dict})
         ),
         "executor": TEXT,
         "workers": OneOf(
@@ -47,8 +45,13 @@ JOB: Shape = Fields(
         ),
         "resources": MapOf(Where(AnyJson(), _is_option, "text, a number, or a list of those")),
     },
-    {"parts": _COUNT, "strict_media": bool, "clip_bytes": _COUNT, "hosts": ListOf(TEXT)},
-)
+    {
+        "parts": _COUNT, "strict_media": bool, "clip_bytes": _COUNT, "hosts": ListOf(TEXT),
+        "files": Fields(
+            {"maker": TEXT, "folder": TEXT, "classes": ListOf(TEXT), "options": dict}
+        ),
+    },
+)  # fmt: skip
 """What job.json must be."""
 OFFSETS: Shape = Where(
     ListOf(_COUNT),
@@ -66,6 +69,7 @@ PART: Shape = Fields(
                     "video": _TEXT_OR_NONE, "audio": _TEXT_OR_NONE, "audio_channel": TEXT,
                     "audio_track": _TEXT_OR_NONE, "text": OneOf((str, None)),
                     "start_seconds": _SECONDS, "end_seconds": _SECONDS, "targets": MapOf(str),
+                    "dialogue": str, "turn": int,
                 },
             )
         ),

@@ -1,7 +1,7 @@
 """Find what the store lacks of a job, and copy the deaths that an earlier job recorded."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -9,6 +9,7 @@ from emo.errors import StoreError
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import Death
 from emo.extract.job.plan import PartPlan, still_missing
+from emo.store.backend.location import file_names
 from emo.store.store import RecipeFolder, Store
 
 
@@ -22,11 +23,26 @@ class Missing:
     """Number of clips of the part that at least one recipe lacks."""
 
 
-def missing_parts(folder: JobFolder) -> Iterator[Missing]:
-    """Yield the parts of a job with clips that the store lacks."""
-    store = Store(folder.job.store)
-    for number, part in enumerate(folder.all_parts()):
-        clips = len(missing_clips(store, part))
+def missing_parts(folder: JobFolder, numbers: Sequence[int] | None = None) -> Iterator[Missing]:
+    """Yield the parts of a job with clips that the store, or the folder of its files, lacks.
+
+    Args:
+        folder: the job.
+        numbers: the parts that are looked at; None: all.
+    """
+    files = folder.job.files
+    store = None if files else Store(folder.job.store)
+    there = set(file_names(files.folder)) if files else set()
+    parts = (
+        enumerate(folder.all_parts())
+        if numbers is None
+        else ((number, folder.part(number)) for number in numbers)
+    )
+    for number, part in parts:
+        if store is not None:
+            clips = len(missing_clips(store, part))
+        else:
+            clips = 0 if part.todo.keys() <= there else len(part.clips)
         if clips:
             yield Missing(number, clips)
 

@@ -109,7 +109,12 @@ def expect_consent(
 
 
 def _classes(folder: JobFolder) -> list[str]:
-    return [request.plugin for request in folder.job.requests if ":" in request.plugin]
+    files = folder.job.files
+    names = [
+        *(request.plugin for request in folder.job.requests),
+        *(files.classes if files else ()),
+    ]
+    return [name for name in names if ":" in name]
 
 
 def _lines(folder: JobFolder, given: Mapping[str, Any], code_options: Container[str]) -> list[str]:

@@ -53,10 +53,13 @@ class PartPlan:
     clips: tuple[Clip, ...]
     """Clips that at least one recipe lacks, in the order of the manifest."""
     todo: dict[str, Todo]
-    """Recipe name -> clips of the part that the recipe lacks."""
+    """Recipe name -> clips of the part that the recipe lacks; in a job that makes files, name of
+    the part's file -> its clips."""
     objects: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """Objects in buckets that the clips name when the part is read from a job folder: URL -> size
     and ETag when the job was planned."""
+    columns: frozenset[str] = frozenset()
+    """Columns of the manifest that workers need besides the media, such as ``dialogue``."""
 
     def only(self, ids: Collection[str]) -> "PartPlan":
         """Return the plan for some of the part's clips."""

@@ -61,15 +61,29 @@ class Request:
 
 
 @dataclass(frozen=True)
+class PartFiles:
+    """What a job makes that does not extract: a file for each part, such as predictions."""
+
+    maker: str
+    """What makes the files, see :data:`emo.extract.worker.part_worker.MAKERS`."""
+    folder: Location
+    """Folder of the files. A part is done when the file that its plan names is there."""
+    classes: tuple[str, ...]
+    """Classes ``module:Class`` that the workers load."""
+    options: Mapping[str, Any]
+    """What the maker needs besides the clips, as JSON values."""
+
+
+@dataclass(frozen=True)
 class Job:
     """A job: the backbones, the store, the device and the limits that all its workers use."""
 
     root: Path
     """Folder that the clips' paths are relative to."""
     store: Location
-    """Location of the store that the job writes to."""
+    """Location of the store that the job writes to; of predictions, their folder."""
     requests: tuple[Request, ...]
-    """Backbones of the job, each with its options."""
+    """Backbones of the job, each with its options; none if it makes files."""
     device: str = "cpu"
     """Device of the models: ``cpu``, ``cuda``, ``cuda:0`` or ``auto``."""
     batch_clips: int | None = None
@@ -87,6 +101,8 @@ class Job:
     (``--clip-memory``)."""
     hosts: tuple[str, ...] = ()
     """Hosts from which media may be read by https (``--allow-host``)."""
+    files: PartFiles | None = None
+    """The files that the job makes; None: it extracts tokens."""
 
 
 def requests_from_words(

@@ -14,12 +14,9 @@ from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import PartPlan
 from emo.extract.models.device import BrokenDevice
 from emo.extract.worker.metrics import JobMetrics
+from emo.extract.worker.part_worker import TakePart
 from emo.extract.worker.reports import PartDone, PartReport
 from emo.extract.worker.worker import ClipDone, StartedPart, Worker
-
-TakePart = Callable[[bool], int | None]
-"""Function that returns the number of the next part; None: there is none. Its argument is True when
-the worker has a part in progress; then None may also mean that other workers need the rest."""
 
 
 def run_each_part(

@@ -5,16 +5,18 @@ target are in ``OUT/run=HASH-TARGET/``, and clips without a prediction in ``_fai
 the parts, which readers of Parquet folders leave out. A part appears whole or not at all.
 """
 
+import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from emo.errors import FitError, naming_file
-from emo.heads.runs.files import file_name
+from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, file_name
 from emo.store.backend.commit import TEMPORARY, commit, is_abandoned
 from emo.store.backend.location import Location, file_names
 from emo.store.backend.object_path import ObjectPath
@@ -75,23 +77,29 @@ class PredictionParts:
             StoreError: the disk is full, or the folder cannot be written.
         """
         if failures.num_rows:
-            commit(self._failures, _file(name), _writer(failures))
+            commit(self._failures, part_file(name), _writer(failures))
         for target, folder in reversed(self._by_target.items()):
-            commit(folder, _file(name), _writer(tables[target]))
+            commit(folder, part_file(name), _writer(tables[target]))
 
     def remove(self, name: str) -> None:
         """Remove a part; the first target's file goes last, so that a repeat ends the removal."""
         for folder in (self._failures, *reversed(self._by_target.values())):
-            (folder / _file(name)).unlink(missing_ok=True)
+            (folder / part_file(name)).unlink(missing_ok=True)
 
     def ids(self, name: str) -> list[str]:
         """Return the ids of the clips of a part, without those that have no prediction."""
-        found: list[str] = _read(self.folder / _file(name), ["id"]).column("id").to_pylist()
+        found: list[str] = _read(self.folder / part_file(name), ["id"]).column("id").to_pylist()
+        return found
+
+    def labels(self, name: str) -> list[str]:
+        """Return the predicted classes of the clips of a part, those of the first target."""
+        table = _read(self.folder / part_file(name), ["prediction"])
+        found: list[str] = table.column("prediction").to_pylist()
         return found
 
     def failures(self, name: str) -> dict[str, str]:
         """Return the clips of a part that have no prediction, and why."""
-        table = _read(self._failures / _file(name), ["id", "reason"])
+        table = _read(self._failures / part_file(name), ["id", "reason"])
         return dict(
             zip(table.column("id").to_pylist(), table.column("reason").to_pylist(), strict=True)
         )
@@ -129,11 +137,21 @@ class PredictionParts:
                         (folder / name).unlink()
 
 
+def run_hash(run: Path) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of a run's document and weights."""
+    total = hashlib.sha256()
+    for name in (RUN_FILE, WEIGHTS_FILE):
+        with open(run / name, "rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:16]
+
+
 def _parts_in(folder: Location) -> set[str]:
     return {found[1] for name in file_names(folder) if (found := _PART.fullmatch(name))}
 
 
-def _file(name: str) -> str:
+def part_file(name: str) -> str:
+    """Return the name of the file of a part."""
     return f"part-{name}.parquet"
 
 

@@ -5,89 +5,30 @@ that occur twice; then parts that hold these clips but are named otherwise are r
 second pass predicts the chunks whose parts are not there.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from emo.errors import EmoError, FitError, line_of, plural
-from emo.heads.runs.files import MOST_PICTURED, RUN_FILE, WEIGHTS_FILE, kept_columns
+from emo.errors import EmoError, FitError
+from emo.heads.runs.files import kept_columns
 from emo.heads.runs.run import Run
 from emo.machine.progress import progress_bar
-from emo.machine.table import format_table, json_text
-from emo.manifest import Clip
-from emo.predict.features import check_recipes, joined_stores
-from emo.predict.scale.chunk import predict_chunk
+from emo.manifest import read_manifest
+from emo.predict.lacking import Extraction, lacks_recipes
 from emo.predict.scale.chunked_manifest import ChunkedManifest
-from emo.predict.scale.prediction_parts import PredictionParts
-from emo.predict.scale.tables import failures_table, predictions_table
-from emo.predict.scale.tokens import ChunkState, ChunkTokens, hashes_of, name_of
+from emo.predict.scale.part_job import HERE, PartJobs, PlannedParts, run_job
+from emo.predict.scale.part_maker import part_files
+from emo.predict.scale.prediction_parts import PredictionParts, run_hash
+from emo.predict.scale.report import PartsReport
+from emo.predict.scale.tokens import ChunkTokens, hashes_of
+from emo.predict.scale.write_chunk import AS_USUAL, PartsOptions, chunk_name, write_chunk
 from emo.store.backend.location import Location, location
 from emo.untrusted.addresses import url_of
 
-PARTS_FORMAT = "emo predictions 1"
-"""Part of every name; a new number predicts everything again."""
 _SHOWN_FAILURES = 10
-
-
-@dataclass(frozen=True)
-class PartsReport:
-    """Result of predicting a manifest into a folder or bucket."""
-
-    out: str
-    """Folder of the parts of the first target."""
-    clips: int
-    """Clips of the manifest."""
-    parts: int
-    """Parts that hold them."""
-    written: int
-    """Parts that were written by this call; the others were there."""
-    removed: int
-    """Parts of these clips that were removed, because their predictions are not the same now."""
-    failed: int
-    """Clips without a prediction."""
-    failures: dict[str, str] = field(default_factory=dict)
-    """The first ten of them -> reason."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Predicted class -> number of clips in the parts written by this call."""
-
-    def table(self) -> str:
-        """Return a text table of counts, then what was written, and the first failures."""
-        shown = sorted(self.counts.items(), key=lambda item: -item[1])[:MOST_PICTURED]
-        lines = [format_table([{"prediction": name, "clips": n} for name, n in shown])]
-        lines = lines if shown else []
-        removed = f", {plural(self.removed, 'part')} of other predictions removed"
-        lines.append(
-            f"{self.out}: {plural(self.clips, 'clip')} in {plural(self.parts, 'part')}, "
-            f"{self.written:,} written now{removed if self.removed else ''}"
-        )
-        lines += [line_of(f"failed: {name}: {reason}") for name, reason in self.failures.items()]
-        if self.failed > len(self.failures):
-            more = plural(self.failed - len(self.failures), "more clip")
-            lines.append(f"failed: {more}, see {self.out}/_failures")
-        return "\n".join(lines)
-
-    def json(self) -> str:
-        """Return one line of JSON with all fields."""
-        return json_text(dict(vars(self)))
-
-    @property
-    def exit_code(self) -> int:
-        """Exit code of the command: 3 when some clips have no prediction, else 0."""
-        return 3 if self.failed else 0
-
-
-@dataclass(frozen=True)
-class PartsOptions:
-    """What is written into the parts, besides the predictions' values."""
-
-    all_probabilities: bool = False
-    """Whether the probabilities of more than 100 classes are all written."""
-    spreadsheet_safe: bool = False
-    """Whether cells that a spreadsheet would run as formulas get an apostrophe."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +58,9 @@ def predict_to_parts(
     *,
     columns: Mapping[str, str],
     root: Path | None = None,
-    options: PartsOptions = PartsOptions(),
+    options: PartsOptions = AS_USUAL,
+    jobs: PartJobs = HERE,
+    extraction: Extraction | None = None,
     progress: bool | None = None,
 ) -> PartsReport:
     """Predict every clip of a manifest into Parquet parts; what is there is not predicted again.
@@ -130,6 +73,8 @@ def predict_to_parts(
         columns: renamed columns of the manifest.
         root: folder of the media; None: the manifest's folder.
         options: what is written.
+        jobs: where the parts are predicted.
+        extraction: extracts what ``features`` lack of the clips first; None: such clips fail.
         progress: whether to show a bar; None: in a terminal.
 
     Raises:
@@ -144,34 +89,44 @@ def predict_to_parts(
         )
     if not features:
         raise FitError(
-            f"--out {out}: a folder of parts needs --features STORE; run emo extract first"
+            f"--out {out}: a folder of parts needs --features STORE; run emo extract first, or add "
+            "--extract"
         )
-    store = joined_stores(features, run)
-    check_recipes(run, store, ", ".join(map(str, features)))
-    tokens = ChunkTokens(run, {name: store.recipes[name] for name in run.recipes})
     if url_of(manifest) is None:
         columns = {**kept_columns(run.document, manifest), **columns}
     source = ChunkedManifest(manifest, columns, root, run.head.unit)
+    if extraction is not None and _has_lacking(source, run, features):
+        clips = read_manifest(manifest, columns=columns, root=root)
+        ended = extraction.extract(run, clips, features, progress=progress)
+        if ended.submitted or ended.is_stopped:
+            return PartsReport(
+                out, len(clips.clips), submitted=tuple(ended.submitted), is_stopped=ended.is_stopped
+            )
+    tokens = ChunkTokens.of_stores(run, features)
     planned = _plan(source, tokens, options)
+    folder_of_all = location(out)
     parts = PredictionParts(
-        location(out), run_hash(run_path), [target.name for target in run.targets]
+        folder_of_all, run_hash(run_path), [target.name for target in run.targets]
     )
     wanted = set(planned.names)
     removed = parts.remove_superseded(wanted, planned.hashes)
     missing = wanted - parts.names()
-    counts: Counter[str] = Counter()
-    if missing:
-        counts = _write(source, planned.names, missing, parts, tokens, options, progress=progress)
-    return _report(parts, planned, len(missing), removed, counts)
-
-
-def run_hash(run: Path) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of a run's document and weights."""
-    total = hashlib.sha256()
-    for name in (RUN_FILE, WEIGHTS_FILE):
-        with open(run / name, "rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()[:16]
+    if not missing or jobs.is_here:
+        counts = (
+            _write(source, planned.names, missing, parts, tokens, options, progress=progress)
+            if missing
+            else Counter()
+        )
+        return _report(parts, planned, len(missing), removed, counts)
+    todo = PlannedParts(run, source, planned.names, frozenset(missing))
+    files = part_files(run, features, parts, options)
+    ended, folder = run_job(todo, folder_of_all, files, jobs, progress=progress)
+    written = missing & parts.names()
+    report = _report(parts, planned, len(written), removed, _counts(run, parts, written))
+    return replace(
+        report, lost=tuple(ended.lost), submitted=tuple(ended.submitted),
+        is_stopped=ended.is_stopped, job=str(folder.path),
+    )  # fmt: skip
 
 
 def _plan(source: ChunkedManifest, tokens: ChunkTokens, options: PartsOptions) -> _Planned:
@@ -189,7 +144,7 @@ def _plan(source: ChunkedManifest, tokens: ChunkTokens, options: PartsOptions) -
         if not first and not is_present.all():
             row = int(np.flatnonzero(~is_present)[0])
             first = f"{clips[row].id}: {tokens.reason(clips[row], state.lengths[:, row])}"
-        names.append(_name(state, options))
+        names.append(chunk_name(state, options))
         hashes.append(hashes_of([clip.id for clip in clips]))
         tokens.forget()
     every = np.sort(np.concatenate(hashes))
@@ -199,10 +154,12 @@ def _plan(source: ChunkedManifest, tokens: ChunkTokens, options: PartsOptions) -
     return _Planned(names, every)
 
 
-def _name(state: ChunkState, options: PartsOptions) -> str:
-    """Return the name of the part of a chunk."""
-    words = f"{options.all_probabilities} {options.spreadsheet_safe}"
-    return name_of(state.words, PARTS_FORMAT, words)
+def _has_lacking(source: ChunkedManifest, run: Run, features: Sequence[Location | str]) -> bool:
+    """Return whether the stores have never seen a clip that the run shall predict."""
+    if lacks_recipes(run, features):
+        return True
+    tokens = ChunkTokens.of_stores(run, features)
+    return any(tokens.has_unseen(clips) for clips in source.chunks())
 
 
 def _write(
@@ -220,29 +177,18 @@ def _write(
     with progress_bar(shown=progress, total=len(missing), desc="predict", unit="part") as bar:
         for name, clips in zip(names, source.chunks(), strict=True):
             if name in missing:
-                counts.update(_write_chunk(clips, parts, tokens, options))
-                tokens.forget()
+                done = write_chunk(clips, tokens.state(clips), parts, tokens, options)
+                counts.update(done.found.labels(tokens.run.targets[0]))
                 bar.update()
     return counts
 
 
-def _write_chunk(
-    clips: Sequence[Clip], parts: PredictionParts, tokens: ChunkTokens, options: PartsOptions
-) -> Counter[str]:
-    """Predict and commit one chunk; return how many clips are predicted as each class."""
-    state = tokens.state(clips)
-    done = predict_chunk(tokens, clips, state)
-    tables = {
-        target.name: predictions_table(
-            done.found,
-            target,
-            all_classes=options.all_probabilities,
-            is_disarmed=options.spreadsheet_safe,
-        )
-        for target in tokens.run.targets
-    }
-    parts.commit(_name(state, options), tables, failures_table(done.failures))
-    return Counter(done.found.labels(tokens.run.targets[0]))
+def _counts(run: Run, parts: PredictionParts, names: set[str]) -> Counter[str]:
+    """Count the predicted classes in parts that workers wrote."""
+    counts: Counter[str] = Counter()
+    for name in names if run.targets[0].classes else ():
+        counts.update(parts.labels(name))
+    return counts
 
 
 def _report(

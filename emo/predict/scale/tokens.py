@@ -12,8 +12,9 @@ from emo.errors import OptionError
 from emo.heads.data.streams import StreamName, tokens_of_clips
 from emo.heads.runs.run import Run
 from emo.manifest import Clip
-from emo.predict.features import not_stored
+from emo.predict.features import check_recipes, joined_stores, not_stored
 from emo.ragged import Ragged, offsets_of
+from emo.store.backend.location import Location
 from emo.store.recipe_folder import RecipeFolder
 
 
@@ -55,6 +56,28 @@ class ChunkTokens:
     def __init__(self, run: Run, folders: dict[str, RecipeFolder]) -> None:
         """Take the run, and the folder of each of its recipes by name."""
         self.run, self.folders = run, folders
+
+    @classmethod
+    def of_stores(cls, run: Run, stores: Sequence[Location | str]) -> "ChunkTokens":
+        """Open the stores.
+
+        Raises:
+            StoreError: a recipe of the run is in none of them, in several, or differs.
+        """
+        store = joined_stores(stores, run)
+        check_recipes(run, store, ", ".join(map(str, stores)))
+        return cls(run, {name: store.recipes[name] for name in run.recipes})
+
+    def has_unseen(self, clips: Sequence[Clip]) -> bool:
+        """Return whether a recipe has neither tokens nor a failure of one of the clips."""
+        for name in self.run.stream_names.values():
+            folder, ids = self.folders[name.recipe], name.clip_ids(clips)
+            without = np.flatnonzero(folder.lengths_of(name.stream, ids) < 0)
+            if len(without):
+                failures = folder.failures
+                if any(ids[row] not in failures for row in without.tolist()):
+                    return True
+        return False
 
     def state(self, clips: Sequence[Clip]) -> ChunkState:
         """Return what the stores have of clips; no part is opened where there is an index."""

@@ -208,7 +208,7 @@ def test_options_may_stand_in_the_class_or_be_left_out(executor_file):
 def test_no_field_can_take_the_name_of_a_flag_of_the_commands():
     names = {"help", "executor_options"} | set(inspect.signature(extract).parameters)
     names -= executor_options.executor_flags().keys()
-    for words in (("extract",), ("job", "resume")):
+    for words in (("extract",), ("predict",), ("job", "resume")):
         command = typer.main.get_command(app)
         for word in words:
             command = command.commands[word]

@@ -19,7 +19,7 @@ from emo.untrusted.documents import DocumentError, parse_checked
 
 PARTS_FILE = "parts.jsonl"
 _NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
-"""Columns of the manifest that workers do not need."""
+"""Columns of the manifest that workers do not need, unless the plan says so."""
 
 
 def write_lines(files: JobFiles, parts: Iterable[PartPlan]) -> list[int]:
@@ -75,19 +75,23 @@ def _line(number: int, part: PartPlan) -> dict[str, Any]:
         }
         for name, wanted in part.todo.items()
     }
-    line = {"part": number, "todo": todo, "rows": [_row(clip) for clip in part.clips]}
+    line = {"part": number, "todo": todo, "rows": [_row(clip, part.columns) for clip in part.clips]}
     objects = facts_of_clips(part.clips)
     return {**line, "objects": objects} if objects else line
 
 
-def _row(clip: Clip) -> dict[str, Any]:
+def _row(clip: Clip, columns: frozenset[str]) -> dict[str, Any]:
     row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
-    arrays = {name: cell for name, cell in clip.targets.items() if cell.endswith(ARRAYS)}
-    row["targets"] = arrays or None  # workers need no other columns
+    kept = {
+        name: cell
+        for name, cell in clip.targets.items()
+        if name in columns or cell.endswith(ARRAYS)
+    }
+    row["targets"] = kept or None  # workers need no other columns
     return {
         name: value
         for name, value in row.items()
-        if name not in _NOT_FOR_WORKERS and value is not None
+        if value is not None and (name in columns or name not in _NOT_FOR_WORKERS)
     }
 
 

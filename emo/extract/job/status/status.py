@@ -114,9 +114,7 @@ def status(path: Location | str, jobs: Location | None = None) -> Status:
     ids: set[str] = set()
     for part in folder.all_parts():
         ids.update(clip.id for clip in part.clips)
-    store = Store(folder.job.store)
-    recipes = [work_of_recipe(store, request.name) for request in folder.job.requests]
-    failed = {clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids}
+    logs = log_facts(folder.logs)
     states = task_states(folder.path)
     journals = folder.journals()
     return Status(
@@ -125,9 +123,9 @@ def status(path: Location | str, jobs: Location | None = None) -> Status:
         missing=missing,
         running=_running(folder, states) & missing.keys(),
         queued=Counter((states or {}).values()),
-        failed=len(failed),
+        failed=sum(logs.reasons.values()) if folder.job.files else _failed(folder, ids),
         deaths=sum(journal.seen() for journal in journals.values()),
-        logs=log_facts(folder.logs),
+        logs=logs,
         workers=live_workers(folder.path),
     )
 
@@ -153,6 +151,13 @@ def watch(
         if found.is_over:
             return found
         time.sleep(seconds)
+
+
+def _failed(folder: JobFolder, ids: set[str]) -> int:
+    """Count the clips of a job that the store records as failed."""
+    store = Store(folder.job.store)
+    recipes = [work_of_recipe(store, request.name) for request in folder.job.requests]
+    return len({clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids})
 
 
 def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
