@@ -1,7 +1,7 @@
 """The Dataset contract: read a download in its published layout as the rows of a manifest.
 
-A new data set is one file in ``emo/datasets/library/`` with one public subclass. `emo dataset`
-makes these calls, in this order and nothing else::
+A new data set is one file in a sub-folder of ``emo/datasets/library/`` with one public subclass.
+`emo dataset` makes these calls, in this order and nothing else::
 
     options = plugins.parse_options(MyData.Options, {"channel": "song"}, "mine")
     tree = list_tree(folder)  # the names of all files below
