@@ -90,6 +90,9 @@ class Download:
     """Reason -> paths of media that no row names on purpose."""
     notes: tuple[str, ...] = ()
     """Lines for people, shown in the report."""
+    is_written: bool = False
+    """Whether ``read`` wrote media into the folder, as an option told it to; the folder is then
+    listed again."""
 
 
 def not_here(card: DatasetCard, tree: Tree) -> DatasetError:
@@ -123,6 +126,8 @@ class Dataset(ABC):
     @abstractmethod
     def read(cls, tree: Tree, options: Any) -> Download:
         """Read the rows from tables or file names, without opening media.
+
+        Nothing is written unless an option asks for it, see ``Download.is_written``.
 
         Args:
             tree: the names of all files of the download.

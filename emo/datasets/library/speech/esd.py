@@ -68,12 +68,16 @@ class Esd(Dataset):
     @classmethod
     def read(cls, tree: Tree, options: EsdOptions) -> Download:
         """Read every utterance of the design; texts are those of the speakers' transcripts."""
-        if not any("_" in stem and stem[:4].isdecimal() for stem in tree.by_stem):
+        there = {file.rpartition("/")[2][:4] for file in tree.media if _is_utterance(file)}
+        if not there:
             raise not_here(cls.card, tree)
         rows: list[Row] = []
         missing: list[str] = []
         for number in SPEAKERS[options.language]:
             speaker = f"{number:04}"
+            if speaker not in there:
+                missing.append(f"{speaker} (all {len(EMOTIONS) * SENTENCES:,} utterances)")
+                continue
             file = tree.find(f"{speaker}.txt")
             if file is None:
                 missing.append(f"{speaker}/{speaker}.txt")

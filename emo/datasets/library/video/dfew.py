@@ -36,8 +36,9 @@ class Dfew(Dataset):
             "actors",
             "frames cut by the authors (Clip/clip_224x224_16f/00001/*.jpg) are not read: emo "
             "takes the clips themselves",
-            "checked against the lists of DFER-CLIP and MAE-DFER (all ten): clips, classes, and that "
-            "the five tests are apart; the authors' own .csv and the folder of the clips were not at hand",
+            "checked against the lists of DFER-CLIP and MAE-DFER (all ten): clips, classes, and "
+            "that the five tests are apart; the authors' own .csv and the folder of the clips were "
+            "not at hand",
         ),
     )
 

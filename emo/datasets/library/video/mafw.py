@@ -53,9 +53,10 @@ class Mafw(Dataset):
             "21 clips have no sound, as HiCMAE found; they are kept",
             "captions (with_caption) are not read: they describe the emotion, so a model that "
             "reads them has seen the answer",
-            "checked against the lists of MAE-DFER and DFER-CLIP (all ten, single emotions): clips, "
-            "classes, and that the five tests are apart; the lists of compound emotions and the folder of "
-            "the clips were not at hand, so no counts are stated for -o classes=compound",
+            "checked against the lists of MAE-DFER and DFER-CLIP (all ten, single emotions): "
+            "clips, classes, and that the five tests are apart; the lists of compound emotions and "
+            "the folder of the clips were not at hand, so no counts are stated for "
+            "-o classes=compound",
         ),
     )
 
