@@ -143,9 +143,8 @@ def _named(tree: Tree, file: str, number: int, line: str, names: tuple[str, ...]
         DatasetError: a number has no name.
     """
     try:
-        return [names[int(word)]
-                for word in line.split()]  # fmt: skip
-    except (IndexError, ValueError) as error:
+        return [names[int(word) if word.isdecimal() else len(names)] for word in line.split()]
+    except IndexError as error:
         raise DatasetError(
             f"{tree.root / file}, line {number}: expected numbers from 0 to {len(names) - 1}; "
             f"found {line.strip()[:40]!r}"
