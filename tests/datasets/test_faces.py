@@ -10,6 +10,7 @@ from emo.datasets.library.stills.rafdb import RafDb, RafDbOptions
 from emo.datasets.library.video.dfew import Dfew, FoldOptions
 from emo.datasets.library.video.mafw import Mafw, MafwOptions
 from emo.datasets.library.video.mer2023 import Mer2023, Mer2023Options
+from emo.datasets.make import DatasetRequest, make_manifest
 from emo.datasets.png import grey_png
 from emo.datasets.tree import list_tree
 from emo.errors import DatasetError
@@ -221,25 +222,27 @@ def test_rafdb_says_what_is_wrong_with_a_list(tmp_path, lines, said):
 
 
 @of("fer2013")
-def test_fer2013_writes_pictures_only_when_told_to_and_to_the_pixel(emo, down, tmp_path):
+def test_fer2013_writes_pictures_only_when_told_to_and_to_the_pixel(down, tmp_path):
     for path in (down / "pictures").iterdir():
         path.unlink()
     (down / "pictures").rmdir()
-    code, _, error = emo("dataset", "fer2013", "down")
-    assert code == 1
-    assert "there is no folder pictures: add -o pictures=write" in error
+    with pytest.raises(DatasetError, match="no folder pictures: add -o pictures=write"):
+        Fer2013.read(list_tree(down), Fer2013Options())
     assert not (down / "pictures").exists()
-    code, out, _ = emo("dataset", "fer2013", "down", "-o", "pictures=write", "--out", "m.csv")
-    assert code == 0, out
-    assert sorted(path.name for path in down.iterdir()) == [
-        "fer2013.csv", "fer2013new.csv", "pictures",
-    ]  # fmt: skip
+    request = DatasetRequest({"pictures": "write"})
+    report = make_manifest("fer2013", down, out=tmp_path / "m.csv", request=request)
+    assert (report.clips, report.missing) == (4, ())
+    names = {path.name for path in down.iterdir()}
+    assert names == {"fer2013.csv", "fer2013new.csv", "pictures"}
     with av.open(str(down / "pictures" / "00001.png")) as file:
         pixels = next(file.decode(video=0)).to_ndarray(format="gray")
     expected = np.arange(2304).reshape(48, 48) * 2 % 256
     np.testing.assert_array_equal(pixels, expected.astype(np.uint8))
-    assert "pictures that are in two splits: train and test 1; kept" in out
-    assert "pictures of one colour: 1: 00002" in out
+    assert report.notes == (
+        "pictures that are in two splits: train and test 1; kept; -o repeats=drop leaves out those "
+        "of train",
+        "pictures of one colour: 1: 00002",
+    )
 
 
 @of("fer2013")
@@ -301,6 +304,7 @@ def test_a_grey_png_is_read_back_to_the_pixel(tmp_path):
 
 
 @of("fer2013")
-def test_a_picture_that_no_row_names_is_said(emo, down, media):
+def test_a_picture_that_no_row_names_is_said(down, media, tmp_path):
     media.put(down / "pictures" / "99999.png")
-    assert "no row names them: 1: pictures/99999.png" in emo("dataset", "fer2013", "down")[1]
+    notes = make_manifest("fer2013", down, out=tmp_path / "m.csv").notes
+    assert notes[0] == "left out, no row names them: 1: pictures/99999.png"

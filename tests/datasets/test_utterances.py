@@ -9,6 +9,7 @@ from emo.datasets.library.speech.msppodcast import MspPodcast, MspPodcastOptions
 from emo.datasets.library.speech.savee import Savee
 from emo.datasets.library.speech.tess import Tess
 from emo.datasets.library.text.goemotions import GoEmotions
+from emo.datasets.make import make_manifest
 from emo.datasets.repeats import RepeatsOptions
 from emo.datasets.tree import list_tree
 from emo.errors import DatasetError
@@ -228,14 +229,14 @@ def test_dailydialog_takes_a_mark_windows_lines_and_no_acts(down):
 
 
 @of("goemotions")
-def test_goemotions_has_several_labels_and_texts_with_quotes(down, emo, tmp_path):
+def test_goemotions_has_several_labels_and_texts_with_quotes(down, tmp_path):
     rows = GoEmotions.read(list_tree(down), KEEP).rows
     assert column(rows, "label") == [
         "neutral", "neutral", "joy|surprise", "approval|neutral", "admiration",
     ]  # fmt: skip
     assert column(rows, "label_count") == ["1", "1", "2", "2", "1"]
     assert rows[2]["text"] == 'Say "hi'
-    assert emo("dataset", "goemotions", "down", "--out", "m.csv")[0] == 0
+    make_manifest("goemotions", down, out=tmp_path / "m.csv")
     clips = read_manifest(tmp_path / "m.csv").clips
     assert task_of_cells([clip.targets["label"] for clip in clips]) == "multilabel"
 
