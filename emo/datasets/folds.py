@@ -9,7 +9,7 @@ from emo.datasets.dataset import Row, Stated
 from emo.errors import DatasetError
 
 FOLDS = ("1", "2", "3", "4", "5")
-NOTE = (
+FOLDS_NOTE = (
     "the official protocol is the mean over five folds of WAR (accuracy) and UAR: "
     "emo fit-head m.csv --cv fold. Here one fold is test and the others train, without a val: "
     "-o fold=2 … chooses another, emo manifest split cuts a val from train"
@@ -27,7 +27,7 @@ class FoldOptions:
     )
 
 
-def counts_of(sizes: Mapping[str, int], fold: str) -> Stated:
+def fold_counts(sizes: Mapping[str, int], fold: str) -> Stated:
     """Return the number of clips in train and test.
 
     Args:

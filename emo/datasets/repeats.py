@@ -68,7 +68,7 @@ def _keeper(keys: dict[str, set[str]]) -> Callable[[Unit], bool]:
         keys: split -> texts of its units.
     """
     later = {
-        split: set[str]().union(*(keys[name] for name in SPLITS[place + 1 :]))
-        for place, split in enumerate(SPLITS)
+        split: set[str]().union(*(keys[name] for name in SPLITS[position + 1 :]))
+        for position, split in enumerate(SPLITS)
     }
     return lambda unit: unit.key not in later[unit.split]

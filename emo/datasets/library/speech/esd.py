@@ -83,33 +83,33 @@ class Esd(Dataset):
                 missing.append(f"{speaker}/{speaker}.txt")
             texts = _texts(tree, file) if file else {}
             rows += [
-                _row(tree, speaker, place, sentence, texts)
-                for place, sentence in product(range(len(EMOTIONS)), range(1, SENTENCES + 1))
+                _row(tree, speaker, position, sentence, texts)
+                for position, sentence in product(range(len(EMOTIONS)), range(1, SENTENCES + 1))
             ]
         named = {row["audio"] for row in rows}
         others = [file for file in tree.media if file not in named and _is_utterance(file)]
         return Download(rows, missing=tuple(missing), left_out={"another language": others})
 
 
-def _row(tree: Tree, speaker: str, place: int, sentence: int, texts: dict[str, str]) -> Row:
+def _row(tree: Tree, speaker: str, position: int, sentence: int, texts: dict[str, str]) -> Row:
     """Return the row of one utterance.
 
     Args:
         tree: the files of the download.
         speaker: such as ``0011``.
-        place: of the emotion in ``EMOTIONS``.
+        position: of the emotion in ``EMOTIONS``.
         sentence: number of the sentence, 1 to 350.
         texts: id of an utterance -> text.
     """
     split = "val" if sentence <= 20 else "test" if sentence <= 50 else "train"
-    name = f"{speaker}_{place * SENTENCES + sentence:06}"
+    name = f"{speaker}_{position * SENTENCES + sentence:06}"
     return {
         "id": name,
-        "audio": tree.by_stem.get(name, f"{speaker}/{EMOTIONS[place]}/{name}.wav"),
+        "audio": tree.by_stem.get(name, f"{speaker}/{EMOTIONS[position]}/{name}.wav"),
         "text": texts.get(name, ""),
         "split": split,
         "speaker": speaker,
-        "label": EMOTIONS[place].lower(),
+        "label": EMOTIONS[position].lower(),
         "language": "zh" if int(speaker) <= 10 else "en",
         "sex": "male" if int(speaker) in MEN else "female",
         "sentence": str(sentence),

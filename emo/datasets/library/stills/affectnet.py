@@ -120,10 +120,10 @@ class AffectNet(Dataset):
             )
         if not any(found.values()):
             raise not_here(cls.card, tree)
-        places = {"/".join(PurePosixPath(path).parts[-2:]): path for path in tree.stills}
+        paths = {"/".join(PurePosixPath(path).parts[-2:]): path for path in tree.stills}
         rows = [
             row for split, file in found.items() if file
-            for row in _table(tree, file, split, options, places)
+            for row in _table(tree, file, split, options, paths)
         ]  # fmt: skip
         missing = tuple(TABLES[split] for split, file in found.items() if file is None)
         return Download(rows, missing=missing)
@@ -149,10 +149,10 @@ def _row(
     Raises:
         ValueError: the expression is none of the published ones, or a value is no number.
     """
-    place = int(numbers["expression"])
-    if not 0 <= place < len(EMOTIONS):
-        raise ValueError(f"expected an expression from 0 to {len(EMOTIONS) - 1}; found {place}")
-    label = EMOTIONS[place]
+    index = int(numbers["expression"])
+    if not 0 <= index < len(EMOTIONS):
+        raise ValueError(f"expected an expression from 0 to {len(EMOTIONS) - 1}; found {index}")
+    label = EMOTIONS[index]
     return {
         "id": name,
         "video": path,
@@ -169,16 +169,16 @@ def _rating(cell: str) -> str:
 
 
 def _table(
-    tree: Tree, file: str, split: str, options: AffectNetOptions, places: Mapping[str, str]
+    tree: Tree, file: str, split: str, options: AffectNetOptions, paths: Mapping[str, str]
 ) -> Iterator[Row]:
-    """Return the rows of one table; ``places`` are folder and name -> path of each picture."""
+    """Return the rows of one table; ``paths`` are folder and name -> path of each picture."""
     seen: set[str] = set()
     for line in tree.records(file, COLUMNS):
         name = line["subDirectory_filePath"]
         try:
             if name in seen:
                 raise ValueError("expected one row for each picture; found two")
-            path = places.get(name, f"Manually_Annotated_Images/{name}")
+            path = paths.get(name, f"Manually_Annotated_Images/{name}")
             row = _row(name.rpartition(".")[0], path, split, line, options)
         except ValueError as error:
             raise DatasetError(f"{tree.root / file}: {shortened(name)}: {error}") from error

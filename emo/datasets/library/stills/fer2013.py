@@ -166,7 +166,7 @@ def _faces(tree: Tree, table: str) -> Iterator[Face]:
         try:
             lines = csv.reader(file)
             names = [name.strip() for name in next(lines, [])]
-            places = [names.index(name) for name in ("emotion", "pixels", "Usage")]
+            positions = [names.index(name) for name in ("emotion", "pixels", "Usage")]
         except (ValueError, csv.Error) as error:
             raise DatasetError(
                 f"{path}: expected the columns emotion, pixels and Usage; found "
@@ -174,7 +174,7 @@ def _faces(tree: Tree, table: str) -> Iterator[Face]:
             ) from error
         for number, cells in enumerate(lines, 2):
             if cells:
-                yield _face([cells[k] if k < len(cells) else "" for k in places], path, number)
+                yield _face([cells[k] if k < len(cells) else "" for k in positions], path, number)
 
 
 def _face(cells: Sequence[str], path: object, number: int) -> Face:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated, not_here
-from emo.datasets.folds import FOLDS, NOTE, FoldOptions, counts_of, rows_of_folds
+from emo.datasets.folds import FOLDS, FOLDS_NOTE, FoldOptions, fold_counts, rows_of_folds
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.untrusted.documents import shortened
@@ -47,7 +47,7 @@ class Dfew(Dataset):
         """Return the counts of the chosen fold, and the classes of all clips."""
         label = (2445, 1894, 2669, 2173, 1469, 145, 902)
         return {
-            **counts_of(SIZES, options.fold),
+            **fold_counts(SIZES, options.fold),
             "label": dict(zip(EMOTIONS, label, strict=True)),
             "fold": SIZES,
         }
@@ -71,7 +71,7 @@ class Dfew(Dataset):
             LISTS.format(split=split, fold=fold)
             for (split, fold), file in files.items() if file is None
         )  # fmt: skip
-        return Download(rows, missing=missing, notes=(NOTE,))
+        return Download(rows, missing=missing, notes=(FOLDS_NOTE,))
 
 
 def _classes(tree: Tree, file: str) -> Mapping[str, str]:

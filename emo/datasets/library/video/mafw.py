@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated, not_here
-from emo.datasets.folds import FOLDS, NOTE, FoldOptions, counts_of, rows_of_folds
+from emo.datasets.folds import FOLDS, FOLDS_NOTE, FoldOptions, fold_counts, rows_of_folds
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest.tasks import SEPARATOR
@@ -67,7 +67,7 @@ class Mafw(Dataset):
             return {}
         label = (1390, 639, 625, 1242, 1138, 1470, 1072, 236, 916, 262, 182)
         return {
-            **counts_of(SIZES, options.fold),
+            **fold_counts(SIZES, options.fold),
             "label": dict(zip(EMOTIONS, label, strict=True)),
             "fold": SIZES,
         }
@@ -96,7 +96,7 @@ class Mafw(Dataset):
             f"{FOLDERS[options.classes][0]}/no_caption/set_{fold}/{split}.txt"
             for (split, fold), file in files.items() if file is None
         )  # fmt: skip
-        return Download(rows, missing=missing, notes=(NOTE,))
+        return Download(rows, missing=missing, notes=(FOLDS_NOTE,))
 
 
 def _classes(tree: Tree, file: str) -> Mapping[str, str]:
