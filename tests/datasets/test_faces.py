@@ -153,6 +153,11 @@ def test_affectnet_unpickles_nothing_and_names_the_file(down):
     np.save(path, np.array([{"x": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DatasetError, match=r"0_exp.npy cannot be read: .*holds pickled objects"):
         AffectNet.read(list_tree(down), AffectNetOptions())
+    path.with_name("0_val.npy").unlink()
+    np.save(path, np.array(3))
+    found = AffectNet.read(list_tree(down), AffectNetOptions())
+    assert found.missing == ("train_set/annotations/0_val.npy",)
+    assert (found.rows[0]["label"], found.rows[0]["valence"]) == ("surprise", "")
     np.save(path, np.array(11))
     with pytest.raises(DatasetError, match="expected an expression from 0 to 10; found 11"):
         AffectNet.read(list_tree(down), AffectNetOptions())
@@ -252,6 +257,8 @@ def test_fer2013_labels_of_ferplus_are_its_most_votes(down):
     assert column(rows, "label") == ["neutral", "neutral", "", "sadness"]
     assert column(rows, "share_sadness") == ["0.1", "0.1", "0", "0.5"]
     text = (down / "fer2013new.csv").read_text()
+    (down / "fer2013new.csv").write_text(text.replace("png,6,0,1,1", "png,4,4,1,1"))
+    assert column(Fer2013.read(list_tree(down), options).rows, "label")[1] == ""
     (down / "fer2013new.csv").write_text(text.replace("PrivateTest,", "Training,"))
     with pytest.raises(DatasetError, match="expected a row for each of the 4 pictures"):
         Fer2013.read(list_tree(down), options)

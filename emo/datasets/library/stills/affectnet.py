@@ -81,8 +81,9 @@ class AffectNet(Dataset):
             "pictures of the tables show more than the face: columns face_x … have its box; "
             "automatically annotated ones are not read",
             "valence and arousal −2 of the tables mean none: the cells are empty",
-            "not checked here against the published files (they need the agreement): columns and "
-            "files are as public readers of AffectNet name them",
+            "not checked here: the published files need the agreement; columns and files are as "
+            "public readers name them, and the counts, which add up to the totals that papers "
+            "state, were not looked up again in the paper's table",
         ),
     )
 
@@ -112,12 +113,12 @@ class AffectNet(Dataset):
         if options.release == "arrays":
             if not is_arrays:
                 raise not_here(cls.card, tree)
-            rows = [row for split in FOLDERS for row in _arrays(tree, split, options)]
+            missing: list[str] = []
+            rows = [row for split in FOLDERS for row in _arrays(tree, split, options, missing)]
             sets = {row["split"] for row in rows}
             wanted = {"train": "train_set", options.validation: "val_set"}
-            return Download(
-                rows, missing=tuple(name for split, name in wanted.items() if split not in sets)
-            )
+            missing += [name for split, name in wanted.items() if split not in sets]
+            return Download(rows, missing=tuple(missing))
         if not any(found.values()):
             raise not_here(cls.card, tree)
         paths = {"/".join(PurePosixPath(path).parts[-2:]): path for path in tree.stills}
@@ -186,15 +187,27 @@ def _table(
         yield row | {column: line[column] for column in BOX if line.get(column)}
 
 
-def _arrays(tree: Tree, split: str, options: AffectNetOptions) -> Iterator[Row]:
-    """Return the rows of one folder of pictures and files of numbers."""
+def _arrays(tree: Tree, split: str, options: AffectNetOptions, missing: list[str]) -> Iterator[Row]:
+    """Return the rows of one folder of pictures and files of numbers.
+
+    Args:
+        tree: the files of the download.
+        split: ``train`` or ``val``, as published.
+        options: options of the data set.
+        missing: list to which the paths of missing files of numbers are added.
+    """
     kinds = {"expression": "exp", "valence": "val", "arousal": "aro"}
     marker, ending = f"/{FOLDERS[split]}/annotations/", "_exp.npy"
     for file in tree.files:
         if not (marker in f"/{file}" and file.endswith(ending)):
             continue
         stem = file.removesuffix(ending)
-        numbers = {name: _number(tree, f"{stem}_{kind}.npy") for name, kind in kinds.items()}
+        paths = {name: f"{stem}_{kind}.npy" for name, kind in kinds.items()}
+        missing += [path for path in paths.values() if path not in tree.all]
+        numbers = {
+            name: _number(tree, path) if path in tree.all else str(NOT_RATED)
+            for name, path in paths.items()
+        }
         base, _, name = stem.rpartition("/annotations/")
         try:
             yield _row(
@@ -208,7 +221,7 @@ def _number(tree: Tree, file: str) -> str:
     """Read a file of one number, which is published as text or as a number.
 
     Raises:
-        DatasetError: the file is missing or holds something else.
+        DatasetError: the file cannot be read or holds something else.
     """
     import numpy as np
 

@@ -83,7 +83,7 @@ class Fer2013(Dataset):
             "copies with a folder for each emotion (train/angry/*.jpg) merge PublicTest and "
             "PrivateTest: emo dataset folder reads them",
             f"checked against {VOTES} (all rows: splits and votes); fer2013.csv was not at hand: "
-            "its counts are those that papers state",
+            "its classes are those that papers state, and add up to all pictures",
         ),
     )
 

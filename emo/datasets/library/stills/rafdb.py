@@ -59,7 +59,8 @@ class RafDb(Dataset):
             "basic and compound have files of the same names: the folder tells them apart",
             "classes are uneven: 5,957 happiness and 355 fear",
             "checked against the basic train list of Self-Cure-Network (12,271 rows) and against "
-            "rows of a published compound list; the basic test list was not at hand",
+            "rows of a published compound list; the basic test list was not at hand, so its "
+            "classes are those that papers state",
         ),
     )
 

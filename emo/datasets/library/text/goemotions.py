@@ -63,7 +63,7 @@ class GoEmotions(Dataset):
         for split, file in found.items():
             lines = tree.text(file).split("\n") if file else []
             rows += [
-                _row(f"{tree.root / str(file)}, line {number}", line.rstrip("\r"), split, names)
+                _row(f"{tree.root / str(file)}, line {number}", line, split, names)
                 for number, line in enumerate(lines, 1)
                 if line.strip()
             ]

@@ -32,8 +32,8 @@ class Dfew(Dataset):
         "test(single-labeled)/ (video_name, label); the clips 1.mp4 or 00001.mp4 in any sub-folder",
         faults=(
             "classes are very uneven: 2,669 neutral and 145 disgust, so UAR is reported beside WAR",
-            "clips of one film are in several folds: scores say little about unseen films or "
-            "actors",
+            "the folds are over clips: nothing keeps those of one film or actor in one fold, so "
+            "scores say little about unseen ones",
             "frames cut by the authors (Clip/clip_224x224_16f/00001/*.jpg) are not read: emo "
             "takes the clips themselves",
             "checked against the lists of DFER-CLIP and MAE-DFER (all ten): clips, classes, and "

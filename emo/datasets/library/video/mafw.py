@@ -49,7 +49,8 @@ class Mafw(Dataset):
         faults=(
             "classes are uneven: 1,470 sadness and 182 disappointment, so UAR is reported beside "
             "WAR",
-            "clips of one film or show are in several folds: scores say little about unseen ones",
+            "the folds are over clips: nothing keeps those of one film or show in one fold, so "
+            "scores say little about unseen ones",
             "21 clips have no sound, as HiCMAE found; they are kept",
             "captions (with_caption) are not read: they describe the emotion, so a model that "
             "reads them has seen the answer",

@@ -47,15 +47,16 @@ class Mer2023(Dataset):
         faults=(
             "there is no val: MERBench draws five folds from train and means them, emo fit-head "
             "--cv 5 or emo manifest split",
-            "the three tests are different tasks: test2 is spoilt by noise and blur, test3 is "
-            "chosen by confidence: report them apart with emo fit-head --by test_set, or "
-            "-o test=test1",
+            "the three tests are different tasks: test2 is spoilt by noise and blur, test3 is the "
+            "labelled part of the clips for semi-supervised learning: report them apart with "
+            "emo fit-head --by test_set, or -o test=test1",
             "valence is not rated in test3; the organisers' code writes -10 there, which is "
             "read as no number",
             "the official measure is weighted F1 − .25 × MSE of valence: two fits or one with two "
             "targets, label and valence",
             "test3/ holds 73,148 clips, most of them without label: these are left out",
-            "not checked here against the published tables (they need the agreement)",
+            "not checked here: the published tables need the agreement, and the paper's sizes were "
+            "not at hand to be looked up again",
         ),
     )
 
