@@ -113,12 +113,12 @@ class AffectNet(Dataset):
         if options.release == "arrays":
             if not is_arrays:
                 raise not_here(cls.card, tree)
-            missing: list[str] = []
-            rows = [row for split in FOLDERS for row in _arrays(tree, split, options, missing)]
+            lacking: list[str] = []
+            rows = [row for split in FOLDERS for row in _arrays(tree, split, options, lacking)]
             sets = {row["split"] for row in rows}
             wanted = {"train": "train_set", options.validation: "val_set"}
-            missing += [name for split, name in wanted.items() if split not in sets]
-            return Download(rows, missing=tuple(missing))
+            lacking += [name for split, name in wanted.items() if split not in sets]
+            return Download(rows, missing=tuple(lacking))
         if not any(found.values()):
             raise not_here(cls.card, tree)
         paths = {"/".join(PurePosixPath(path).parts[-2:]): path for path in tree.stills}
