@@ -1,7 +1,8 @@
 """Find and load plugins (backbones, heads, executors, formats, data sets …); parse their options.
 
-A plugin is one file in its package's folder, known by its file name; it holds one public subclass
-of the contract. ``package.module:Class`` loads a class from anywhere on the Python path instead.
+A plugin is one file in its package's folder, or in a sub-folder of it, and is known by its file
+name alone; it holds one public subclass of the contract. ``package.module:Class`` loads a class
+from anywhere on the Python path instead.
 Each plugin declares its options as a frozen dataclass called ``Options``; this file builds it from
 the command line's ``name=value``.
 
@@ -64,9 +65,32 @@ def available(package: str) -> list[str]:
     Args:
         package: dotted name of the plugin folder, such as ``emo.heads.library``.
     """
-    folders = [Path(root, *package.split(".")[1:]) for root in emo.__path__]
-    files = (file for folder in folders for file in folder.glob("*.py"))
-    return sorted({file.stem for file in files if not file.stem.startswith("_")})
+    return sorted(plugin_files(package))
+
+
+def plugin_files(package: str) -> dict[str, Path]:
+    """Return the file of each plugin in ``package`` and in its sub-folders, without importing them.
+
+    Of two files of one name, that in the folder itself comes before one in a sub-folder, and an
+    earlier entry of ``emo.__path__`` before a later one.
+
+    Args:
+        package: dotted name of the plugin folder, such as ``emo.heads.library``.
+    """
+    found: dict[str, Path] = {}
+    for root in emo.__path__:
+        folder = Path(root, *package.split(".")[1:])
+        for file in (*folder.glob("*.py"), *sorted(folder.glob("[!_]*/*.py"))):
+            if not file.stem.startswith("_"):
+                found.setdefault(file.stem, file)
+    return found
+
+
+def _module_name(package: str, file: Path) -> str:
+    """Return the dotted name of a plugin's module, with its sub-folder if it is in one."""
+    inner = file.parent.name
+    names = (package, file.stem) if package.endswith(f".{inner}") else (package, inner, file.stem)
+    return ".".join(names)
 
 
 def trust(*names: str) -> None:
@@ -130,9 +154,11 @@ def lend(kind: type, *, name: str = "") -> str:
         kind: the class.
         name: the name; empty: a plugin's own name, else ``module:Class``.
     """
-    package, _, file = kind.__module__.rpartition(".")
-    if not name and package in (BACKBONES, DATASETS, EXECUTORS, FORMATS, HEADS, TRACKERS):
-        return file
+    module = kind.__module__
+    for package in (BACKBONES, DATASETS, EXECUTORS, FORMATS, HEADS, TRACKERS):
+        own = plugin_files(package).get(module.rpartition(".")[2]) if not name else None
+        if own and _module_name(package, own) == module:
+            return own.stem
     name = name or f"{kind.__module__}:{kind.__qualname__}"
     _lent[name] = kind
     trust(name)
@@ -167,9 +193,10 @@ def load(
         return kind
     module_name, _, class_name = name.partition(":")
     if not class_name:
-        if name not in available(package):
-            raise PluginError(unknown(contract.__name__.lower(), name, available(package)))
-        module_name = f"{package}.{name}"
+        files = plugin_files(package)
+        if name not in files:
+            raise PluginError(unknown(contract.__name__.lower(), name, sorted(files)))
+        module_name = _module_name(package, files[name])
     what = f"{contract.__name__.lower()} {name!r} cannot be"
     try:
         module = importlib.import_module(module_name)

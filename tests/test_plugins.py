@@ -2,11 +2,14 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
+import emo
 from emo import plugins
+from emo.datasets.dataset import Dataset
 from emo.errors import OptionError, PluginError
 from emo.extract.backbone import Backbone
 from emo.extract.executor import Executor
@@ -99,3 +102,21 @@ def test_split_options_need_an_owner_when_there_are_several():
         plugins.split_options(["x"], ["a"])
     with pytest.raises(OptionError, match="unknown owner"):
         plugins.split_options(["c.x=1"], ["a"])
+
+
+def test_a_plugin_in_a_sub_folder_is_known_by_its_file_name_alone():
+    files = plugins.plugin_files(plugins.DATASETS)
+    assert files["meld"].parts[-2:] == ("dialogue", "meld.py")
+    assert "meld" in plugins.available(plugins.DATASETS)
+    kind = plugins.load(plugins.DATASETS, "meld", Dataset)
+    assert kind.__module__ == "emo.datasets.library.dialogue.meld"
+    assert plugins.lend(kind) == "meld"
+
+
+@pytest.mark.parametrize(
+    "package", [v for v in vars(plugins).values() if str(v).startswith("emo.")]
+)
+def test_no_two_plugins_of_a_package_have_one_name(package):
+    folder = Path(emo.__file__).parent.joinpath(*package.split(".")[1:])
+    names = [f.stem for f in folder.rglob("*.py") if not f.stem.startswith("_")]
+    assert sorted(names) == plugins.available(package)

@@ -146,10 +146,12 @@ def _without_name(fault: str, path: str) -> str:
 
 
 def _unnamed(download: Download, tree: Tree) -> list[str]:
-    """Return the media files that no row names."""
+    """Return the media files that no row names; stills, if any row names one."""
     named = {row.get(name, "") for row in download.rows for name in download.paths}
     named |= {path for paths in download.left_out.values() for path in paths}
-    return [path for path in tree.media if path not in named]
+    has_stills = not named.isdisjoint(tree.stills)
+    found = (*tree.media, *(tree.stills if has_stills else ()))
+    return [path for path in found if path not in named]
 
 
 def _summary(what: str, paths: Iterable[str]) -> list[str]:

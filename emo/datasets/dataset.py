@@ -1,7 +1,7 @@
 """The Dataset contract: read a download in its published layout as the rows of a manifest.
 
-A new data set is one file in ``emo/datasets/library/`` with one public subclass. `emo dataset`
-makes these calls, in this order and nothing else::
+A new data set is one file in a sub-folder of ``emo/datasets/library/`` with one public subclass.
+`emo dataset` makes these calls, in this order and nothing else::
 
     options = plugins.parse_options(MyData.Options, {"channel": "song"}, "mine")
     tree = list_tree(folder)  # the names of all files below
@@ -90,6 +90,9 @@ class Download:
     """Reason -> paths of media that no row names on purpose."""
     notes: tuple[str, ...] = ()
     """Lines for people, shown in the report."""
+    is_written: bool = False
+    """Whether ``read`` wrote media into the folder, as an option told it to; the folder is then
+    listed again."""
 
 
 def not_here(card: DatasetCard, tree: Tree) -> DatasetError:
@@ -123,6 +126,8 @@ class Dataset(ABC):
     @abstractmethod
     def read(cls, tree: Tree, options: Any) -> Download:
         """Read the rows from tables or file names, without opening media.
+
+        Nothing is written unless an option asks for it, see ``Download.is_written``.
 
         Args:
             tree: the names of all files of the download.

@@ -116,7 +116,7 @@ def make_manifest(
     download = kind.read(tree, options)
     checked = check_media(
         download,
-        tree,
+        list_tree(folder) if download.is_written else tree,
         is_opened=request.is_opened,
         workers=request.workers,
         is_partial=request.is_partial,

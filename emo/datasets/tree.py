@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emo.errors import DatasetError
-from emo.manifest.folder import AUDIO, VIDEO, walk_folders
+from emo.manifest.folder import AUDIO, STILL, VIDEO, walk_folders
 from emo.manifest.rows import read_rows
 from emo.untrusted.documents import DocumentError, checked, parse_checked
 from emo.untrusted.files import read_regular
@@ -38,6 +38,17 @@ class Tree:
         return tuple(f for f in self.files if os.path.splitext(f)[1].lower() in VIDEO + AUDIO)
 
     @cached_property
+    def stills(self) -> tuple[str, ...]:
+        """Paths of files with an extension of still pictures."""
+        return tuple(f for f in self.files if os.path.splitext(f)[1].lower() in STILL)
+
+    @cached_property
+    def by_stem(self) -> Mapping[str, str]:
+        """Name without extension -> path of each media file; of several the one nearest to the
+        root."""
+        return {PurePosixPath(file).stem: file for file in reversed(self.media)}
+
+    @cached_property
     def _by_name(self) -> Mapping[str, str]:
         """File name -> path; of several files the one nearest to the root."""
         return {PurePosixPath(file).name: file for file in reversed(self.files)}
@@ -52,6 +63,14 @@ class Tree:
     def expect(self, name: str, folder: str) -> str:
         """Return the path of the file ``name`` in any folder; if there is none, ``folder/name``."""
         return self.find(name) or f"{folder}/{name}"
+
+    def ending(self, *endings: str) -> str | None:
+        """Return the first path that ends with one of these, such as ``set_1/test.txt``.
+
+        Of several paths the one nearest to the root is returned; None: there is none.
+        """
+        found = (f for name in endings for f in self.files if f"/{f}".endswith(f"/{name}"))
+        return next(found, None)
 
     def folder_with(self, names: Iterable[str], default: str) -> str:
         """Return the first folder with one of these names (or path endings), else ``default``."""

@@ -83,9 +83,10 @@ def test_every_clip_of_a_small_download_is_in_the_manifest(made, tmp_path):
 
 
 def test_paths_are_of_files_below_the_root(made, tmp_path):
+    tree, _ = made
     manifest = read_manifest(tmp_path / "m.csv")
     paths = [path for clip in manifest.clips for path in (clip.video, clip.audio) if path]
-    assert paths
+    assert bool(paths) == tree.has_media
     assert all((tmp_path / path).is_file() and path.startswith("down/") for path in paths)
 
 
@@ -107,6 +108,8 @@ def again(name, tmp_path, **request):
 
 
 def test_a_broken_clip_is_listed_and_left_out_of_a_partial_manifest(name, made, tmp_path):
+    if not made[0].has_media:
+        pytest.skip("texts alone have no clips that could be broken")
     file, path, lost = first_file(tmp_path)
     file.write_bytes(b"\0" * 500)
     report = again(name, tmp_path)
@@ -120,6 +123,8 @@ def test_a_broken_clip_is_listed_and_left_out_of_a_partial_manifest(name, made, 
 def test_a_missing_clip_is_listed_and_left_out_of_a_partial_manifest(name, made, tmp_path):
     if name == "folder":
         pytest.skip("nothing is stated of a folder, so nothing can be missing")
+    if not made[0].has_media:
+        pytest.skip("texts alone have no clips; see the next test")
     file, path, lost = first_file(tmp_path)
     file.unlink()
     report = again(name, tmp_path)
@@ -127,6 +132,16 @@ def test_a_missing_clip_is_listed_and_left_out_of_a_partial_manifest(name, made,
     assert [line for line in report.missing if named in line], path
     assert report.root is None
     assert again(name, tmp_path, is_partial=True).clips == made[0].clips - lost
+
+
+@pytest.mark.parametrize("name", ["dailydialog", "goemotions"])
+def test_a_missing_table_of_texts_is_listed(name, made, tmp_path):
+    assert not made[0].has_media
+    table = max((tmp_path / "down").rglob("*t*rain*.t*"))
+    table.unlink()
+    report = again(name, tmp_path)
+    assert [line for line in report.missing if table.name in line]
+    assert report.root is None
 
 
 def test_a_stray_is_named_and_not_a_clip(name, made, media, tmp_path):  # noqa: F811

@@ -7,44 +7,20 @@ returns is how many clips it has and the words that the command needs to accept 
 import csv
 import json
 import pickle
-import shutil
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from tests.datasets.face_trees import FACE_TREES
+from tests.datasets.media import Made, Media, table
+from tests.datasets.word_trees import WORD_TREES
 
 ECF = """1 2
 (2,1),(2,2)
 1 | Joey | neutral | Look , a duck ! | Friends_S1E1: 00:00:01.000 - 00:00:02.000
 2 | Ross | joy | A duck | or a goose ? | Friends_S1E1: 00:00:02.000 - 00:00:03.000
 """
-
-
-@dataclass(frozen=True)
-class Media:
-    """Real clips of three formats, to be copied."""
-
-    mp4: Path
-    flv: Path
-    wav: Path
-    avi: Path
-
-    def put(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(getattr(self, path.suffix[1:]), path)
-
-
-@dataclass(frozen=True)
-class Made:
-    clips: int
-    words: tuple[str, ...] = ()
-    """Options without which the command calls the download incomplete."""
-
-
-def table(path: Path, header: str, *lines: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
 
 def meld(folder: Path, media: Media) -> Made:
@@ -256,7 +232,7 @@ TREES = {
     "meld": meld, "ecf": ecf, "semeval2024": semeval2024, "cremad": cremad, "ravdess": ravdess,
     "iemocap": iemocap, "mosi": _mmsa, "mosei": _mmsa, "sims": _mmsa, "emodb": emodb, "nemo": nemo,
     "qia2020": qia2020, "folder": folder_of_clips, "msrvtt": msrvtt, "msrvttqa": msrvttqa,
-    "msvdqa": msvdqa, "msvd": msvd, "didemo": didemo,
+    "msvdqa": msvdqa, "msvd": msvd, "didemo": didemo, **FACE_TREES, **WORD_TREES,
 }  # fmt: skip
 
 

@@ -110,8 +110,8 @@ def read_plugins(package: str, contracts: set[str]) -> Iterator[PluginSource]:
 
 def read_plugin(package: str, name: str, contracts: set[str]) -> PluginSource:
     """Read the file of one plugin; see :func:`read_plugins`."""
-    paths = [Path(root, *package.split(".")[1:], f"{name}.py") for root in emo.__path__]
-    path = next((path for path in paths if path.is_file()), paths[0])
+    nowhere = Path(*package.split("."), f"{name}.py")
+    path = plugins.plugin_files(package).get(name, nowhere)
     module, fault = ast.Module(body=[], type_ignores=[]), ""
     try:
         module = ast.parse(path.read_bytes())

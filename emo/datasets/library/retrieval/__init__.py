@@ -1,0 +1,4 @@
+"""Plugins: videos with captions or questions.
+
+Read first: msrvtt.py.
+"""

@@ -1,0 +1,4 @@
+"""Plugins: data sets of single texts.
+
+Read first: goemotions.py.
+"""
