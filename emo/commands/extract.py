@@ -67,7 +67,7 @@ class _ExtractCommand(SectionedCommand):
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
-        "Going on": "retry_failed changed allow_erased anyway dry_run jobs",
+        "Going on": "retry_failed changed allow_erased anyway dry_run sample price_hour jobs",
     }
 
 
@@ -176,6 +176,17 @@ def extract(
         bool,
         Option("--dry-run", help="Only say what would be done; Slurm: write the scripts."),
     ] = False,
+    sample: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="With --dry-run: decode and encode N clips, and forecast hours, bytes, money.",
+        ),
+    ] = None,
+    price_hour: Annotated[
+        float | None,
+        Option(metavar="NUMBER", help="Price of an hour of this machine, for --sample."),
+    ] = None,
     jobs: Jobs = None,
     resume: OldResume = None,
     status: OldStatus = None,
@@ -213,7 +224,8 @@ def extract(
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
         strict_media, retry_failed, changed.value, anyway, given, jobs=jobs,
-        may_be_erased=allow_erased, clip_bytes=round(clip_memory * (1 << 30)),
+        may_be_erased=allow_erased, sample=sample, price_hour=price_hour,
+        clip_bytes=round(clip_memory * (1 << 30)),
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
     print(fit_lines("\n".join(report_lines(report, requests, is_dry_run=dry_run))))

@@ -204,6 +204,7 @@ class _PartRunner:
         self._log.write(
             "clip", part=number, clip=done.clip_id, seconds=done.seconds,
             **({"failed": done.failures} if done.failures else {}),
+            **({"fetched": done.fetched} if any(done.fetched) else {}),
         )  # fmt: skip
         self._metrics.count_clip(done.failures)
         self._on_clip(bool(done.failures))

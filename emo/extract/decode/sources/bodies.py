@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, local
 from typing import BinaryIO
 
 from emo.errors import EmoError, MediaError, StoreError
@@ -34,6 +34,25 @@ MOST_OPEN = 16
 """Most files that a process keeps open; those in memory do not count."""
 FAILURE_SECONDS = 30.0
 """A file that could not be read is not tried again for so long."""
+
+
+class _Fetched(local):
+    """What the calling thread has fetched so far; repeated tries of a request do not count."""
+
+    requests: int = 0
+    size_bytes: int = 0
+
+    def add(self, requests: int, size_bytes: int) -> None:
+        self.requests += requests
+        self.size_bytes += size_bytes
+
+
+_fetched = _Fetched()
+
+
+def fetched() -> tuple[int, int]:
+    """Return how many requests for media the calling thread has sent so far, and their bytes."""
+    return _fetched.requests, _fetched.size_bytes
 
 
 class Body(ABC):
@@ -130,6 +149,7 @@ class _Blocks(Body):
                 ]
                 with as_media_errors(self._url):
                     self._part.fetch(ends)
+                _fetched.add(len(ends), sum(stop - start for start, stop in ends))
                 self._fetched.update(lacking)
 
 
@@ -287,6 +307,7 @@ def _object(url: str) -> Body:
             return _Blocks(path, CachedPart(path, facts, bucket), url)
         size = facts.st_size
         data = bucket.read_range(path.key, 0, size, facts) if size else b""
+        _fetched.add(1, size)
         return _Memory(data, facts.etag)
 
 
@@ -304,6 +325,7 @@ def _by_https(url: str) -> Body:
                 download(url, file, limit_bytes() // 4)
         except EmoError as error:
             raise MediaError(str(error)) from error
+        _fetched.add(1, file.tell())
         if file.tell() > MOST_IN_MEMORY:
             unless_kept.pop_all()
             return _File(file, "")  # the temporary file has no name, and is gone with the process
