@@ -29,8 +29,8 @@ def measured(costs, lengths, clips, workers=1, part=100):
     sizes = [min(part, clips - k) for k in range(0, clips, part)]
     return Measured(
         groups, lengths, sizes, part_bytes=0.0, recipes=1, workers=workers, threads=1,
-        start_seconds=0.0, batch_clips=1, faces_on_gpu=False, failed=0, warm_up=8, seed=0,
-        wall_seconds=1.0,
+        start_seconds=0.0, wall_share=1.0, batch_clips=1, faces_on_gpu=False, failed=0, warm_up=8,
+        seed=0, wall_seconds=1.0,
     )  # fmt: skip
 
 

@@ -76,6 +76,9 @@ class Measured:
     """Threads of a worker that decode and prepare."""
     start_seconds: float
     """Seconds until a worker has loaded its models."""
+    wall_share: float
+    """Wall seconds of the sample's workers for each second in which their busiest threads worked:
+    1 or more, because threads wait for one another."""
     batch_clips: int
     """Clips that the models get together."""
     faces_on_gpu: bool
@@ -178,11 +181,8 @@ def _wall_seconds(measured: Measured) -> Estimate:
     Each worker decodes and encodes at the same time; the first batch is decoded, and the last one
     encoded, while the other threads have nothing to do.
     """
-    decoding = [s for s in CLIP_THREADS if s != "faces" or not measured.faces_on_gpu]
-    groups_of_threads = [(decoding, measured.threads), (MAIN_THREAD, 1)]
-    groups_of_threads += [(["faces"], 1)] if measured.faces_on_gpu else []
     each = []
-    for stages, threads in groups_of_threads:
+    for stages, threads in thread_groups(measured.threads, faces_on_gpu=measured.faces_on_gpu):
         seconds = [
             [sum(cost.seconds.get(stage, 0.0) for stage in stages) / threads for cost in group]
             for group in measured.groups
@@ -193,9 +193,21 @@ def _wall_seconds(measured: Measured) -> Estimate:
     alone = min(1.0, measured.batch_clips / (clips * share))
     more = sum(found.expected for found in each) - max(found.expected for found in each)
     start = measured.start_seconds + more * share * alone
-    slowest = Estimate(*(max(values) for values in zip(*((f.expected, f.low, f.high) for f in each),
-                                                      strict=True))).times(share)  # fmt: skip
+    slowest = Estimate(
+        max(found.expected for found in each),
+        max(found.low for found in each),
+        max(found.high for found in each),
+    ).times(share * measured.wall_share)
     return Estimate(slowest.expected + start, slowest.low + start, slowest.high + start)
+
+
+def thread_groups(threads: int, *, faces_on_gpu: bool) -> list[tuple[Sequence[str], int]]:
+    """Return the stages of a clip that share threads, and how many threads these are."""
+    main = [stage for stage in MAIN_THREAD if stage != "load"]
+    if not faces_on_gpu:
+        return [(CLIP_THREADS, threads), (main, 1)]
+    decoding = [stage for stage in CLIP_THREADS if stage != "faces"]
+    return [(decoding, threads), (main, 1), (["faces"], 1)]
 
 
 def _total(measured: Measured, values: Sequence[Sequence[float]], *, is_drawn: bool) -> Estimate:

@@ -13,7 +13,7 @@ from emo.errors import OptionError
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.logs import read_logs
 from emo.extract.job.plan import PartPlan, Todo, shard_of
-from emo.extract.job.status.forecast import MOST_GROUPS, ClipCost, Measured
+from emo.extract.job.status.forecast import MOST_GROUPS, ClipCost, Measured, thread_groups
 from emo.extract.job.timings import WorkTotals
 from emo.manifest import Clip
 from emo.store.part.reader import Part
@@ -191,6 +191,7 @@ def read_sample(folder: JobFolder, sample: Sample, began: float, wall_seconds: f
         workers=workers,
         threads=max(1, round(decode.thread_seconds / wall)) if wall else 1,
         start_seconds=max(logs.starts, default=began) - began + loading,
+        wall_share=_wall_share(logs.work, on_gpu=on_gpu),
         batch_clips=job.batch_clips or (64 if on_gpu else 16),
         faces_on_gpu=on_gpu,
         failed=sum(clip_id in logs.failed for group in sample.groups for clip_id in group),
@@ -198,6 +199,19 @@ def read_sample(folder: JobFolder, sample: Sample, began: float, wall_seconds: f
         seed=SEED,
         wall_seconds=wall_seconds,
     )
+
+
+def _wall_share(work: WorkTotals, *, on_gpu: bool) -> float:
+    """Return wall seconds for each second in which the busiest threads of a worker worked."""
+    wall = work.wall_seconds - work.stage("load").busy_seconds
+    if wall <= 0:
+        return 1.0
+    threads = max(1, round(work.stage("decode").thread_seconds / work.wall_seconds))
+    busiest = max(
+        sum(work.stage(name).busy_seconds for name in stages) / count
+        for stages, count in thread_groups(threads, faces_on_gpu=on_gpu)
+    )
+    return max(1.0, wall / busiest) if busiest else 1.0
 
 
 @dataclass
