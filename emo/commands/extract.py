@@ -17,7 +17,20 @@ from emo.commands.flags.old_flags import (
     OldWatch,
     run_old_flag,
 )
-from emo.commands.flags.options import AllowHost, Columns, Manifests, Options, Root, pairs, rows_of
+from emo.commands.flags.options import (
+    AllowHost,
+    Columns,
+    Manifests,
+    MaxBytes,
+    MaxPixels,
+    MaxSeconds,
+    Options,
+    Root,
+    Timeout,
+    limit_media,
+    pairs,
+    rows_of,
+)
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
 from emo.commands.lists.table import without_weights
@@ -63,7 +76,7 @@ class _ExtractCommand(SectionedCommand):
 
     sections: ClassVar[Mapping[str, str]] = {
         "Clips and models": "backbone out option name column root allow_host dtype strict_media "
-        "clip_memory",
+        "clip_memory max_bytes max_seconds max_pixels timeout",
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
@@ -117,6 +130,10 @@ def extract(
             help="Most memory of a clip's decoded pictures and sound; a larger clip fails.",
         ),
     ] = 2.0,
+    max_bytes: MaxBytes = None,
+    max_seconds: MaxSeconds = None,
+    max_pixels: MaxPixels = None,
+    timeout: Timeout = None,
     faces: Annotated[
         FaceChoice | None,
         Option(
@@ -201,6 +218,7 @@ def extract(
     at any time, and the same command goes on.
     """
     run_old_flag(context)
+    limit_media(max_bytes, max_seconds, max_pixels, timeout)
     from emo.extract.executor import OWNER, options_from_words
     from emo.extract.job.request import requests_from_words
     from emo.extract.report import report_lines

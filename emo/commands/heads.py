@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, WeightsFolders, pairs
+from emo.commands.flags.options import (
+    AllowCode,
+    AllowHost,
+    Columns,
+    MaxBytes,
+    MaxPixels,
+    MaxSeconds,
+    Root,
+    Timeout,
+    WeightsFolders,
+    limit_media,
+    pairs,
+)
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, shown
 
@@ -148,6 +160,10 @@ def predict(
     column: Columns = [],
     root: Root = None,
     allow_host: AllowHost = [],
+    max_bytes: MaxBytes = None,
+    max_seconds: MaxSeconds = None,
+    max_pixels: MaxPixels = None,
+    timeout: Timeout = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
     all_probabilities: Annotated[
         bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")
@@ -171,6 +187,7 @@ def predict(
         from emo.predict.person import Person
         from emo.predict.scale.to_parts import PartsOptions, is_for_parts, predict_to_parts
 
+    limit_media(max_bytes, max_seconds, max_pixels, timeout)
     if (not clip and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
     if manifest is not None and (speaker or like):

@@ -12,6 +12,7 @@ from emo.extract.backbone import Backbone
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.decode.content import found_by_content, read_contents
 from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.limits import media_limits
 from emo.extract.decode.source import source_of
 from emo.extract.decode.sources.object_listing import list_objects
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
@@ -253,6 +254,7 @@ def _job(
         is_strict=options.is_strict,
         clip_bytes=options.clip_bytes,
         hosts=allowed_hosts(),
+        limits=media_limits(),
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import emo
 from emo.errors import EmoError, OptionError
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.decode.limits import MediaLimits
 from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.job_document import JOB, MOST_LINE_BYTES, OFFSETS
 from emo.extract.job.journal import LOGS, Journal
@@ -307,6 +308,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "strict_media": job.is_strict,
         "clip_bytes": job.clip_bytes,
         "hosts": list(job.hosts),
+        "limits": job.limits.to_json(),
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
@@ -327,6 +329,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         is_strict=document.get("strict_media", False),  # older job folders lack these
         clip_bytes=document.get("clip_bytes", MOST_CLIP_BYTES),
         hosts=tuple(document.get("hosts", ())),
+        limits=MediaLimits.from_json(document.get("limits", {})),
     )
 
 

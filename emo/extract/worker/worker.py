@@ -58,7 +58,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         """Start the threads; a model is loaded when the first part needs it."""
         self.job = job
-        begin_job(job.hosts)
+        begin_job(job.hosts, job.limits)
         self.store = Store(job.store)
         self.versions = software_of(job.device)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
