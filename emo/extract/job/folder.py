@@ -75,6 +75,9 @@ class JobFolder:
     executor_options: Mapping[str, Any]
     """Options of the executor that were given, by name; options that are not in it have defaults.
     """
+    clips: int | None = None
+    """Number of clips in all parts; None: an older version wrote the folder, which did not count.
+    """
     notes: tuple[str, ...] = ()
     """What the user must know about the folder, such as a newer one that is damaged."""
 
@@ -167,10 +170,12 @@ def write_job(
         path = next_folder(home)
         for name in ("journal", LOGS):
             (path / name).mkdir()
-        offsets = write_lines(path / PARTS_FILE, parts)
+        clips: list[int] = []
+        offsets = write_lines(path / PARTS_FILE, _counted(parts, clips))
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
         document = _document(job, len(offsets)) | {
-            "executor": executor, "workers": workers, "resources": dict(executor_options),
+            "clips": sum(clips), "executor": executor, "workers": workers,
+            "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (path / "job.json").write_text(text, encoding="utf-8")
@@ -253,6 +258,7 @@ def _open(path: Path) -> JobFolder:
             document["executor"],
             document["workers"],
             options_from_json(document["resources"]),
+            document.get("clips"),
         )
     except (ValueError, TypeError) as error:
         raise _damaged(path, "job.json", shortened(str(error))) from error
@@ -293,6 +299,13 @@ def _elsewhere(home: Path) -> tuple[str, ...]:
     if home.name in (JOBS, JOBS_HERE) or not home.name.startswith(f"{JOBS}-"):
         return ()
     return (f"{home.with_name(JOBS)} cannot be read by you: this user's job folders are in {home}",)
+
+
+def _counted(parts: Iterable[PartPlan], clips: list[int]) -> Iterator[PartPlan]:
+    """Yield the parts, and append the number of clips of each to ``clips``."""
+    for part in parts:
+        clips.append(len(part.clips))
+        yield part
 
 
 def _document(job: Job, parts: int) -> dict[str, Any]:

@@ -50,6 +50,7 @@ JOB: Shape = Fields(
     },
     {
         "parts": _COUNT,
+        "clips": _COUNT,
         "strict_media": bool,
         "clip_bytes": _COUNT,
         "hosts": ListOf(TEXT),
