@@ -114,11 +114,11 @@ def probe_seconds(source: ClipSource) -> float | None:
     Declared lengths are often wrong. A clip whose video is a still picture is as long as its audio.
     """
     path = source.video
-    if path is None or is_still(path):
-        path = source.audio
-    if path is None:
-        return None
     try:
+        if path is None or is_still(path):
+            path = source.audio
+        if path is None:
+            return None
         with open_media(path) as container:
             declared = declared_seconds(container)
     except MediaError:

@@ -10,7 +10,7 @@ from obstore.store import from_url
 from PIL import Image
 
 from emo.errors import MediaError
-from emo.extract.decode.decode import load_media
+from emo.extract.decode.decode import load_media, probe_seconds
 from emo.extract.decode.limits import MediaLimits, set_limits
 from emo.extract.decode.source import source_hash, source_of
 from emo.extract.decode.sources import bodies
@@ -159,6 +159,7 @@ def test_limits_of_the_user_hold_for_objects(media, bucket, object_server, monke
 
 def test_missing_objects_members_and_shards(media, bucket, object_server):
     upload(bucket, media)
+    assert probe_seconds(source_of(Clip("c", video=f"{bucket}/no.mp4"), media)) is None
     assert decoded(f"{bucket}/no.mp4", media) == f"no such object: {bucket}/no.mp4"
     assert "no such member" in decoded(f"{bucket}/clips/shard.tar!no.mp4", media)
     assert "no such file" in decoded("none.tar!a.mp4", media)

@@ -70,6 +70,11 @@ def test_the_slowest_threads_and_the_last_worker_give_the_time():
     assert found.hours.expected * 3600 == pytest.approx(200 * 2 + 1.5)
     assert found.money.expected == pytest.approx(3 * found.hours.expected)
     assert json.dumps(found.to_json())
+    assert found.requests is None
+    far = [dataclasses.replace(cost, requests=2, fetched_bytes=50) for cost in costs]
+    found = forecast(measured(far, None, 300))
+    assert (found.requests.expected, found.fetched_bytes.low) == (600, 15_000)
+    assert "requests for media" in "\n".join(found.lines())
     assert math.isfinite(found.hours.high)
 
 
