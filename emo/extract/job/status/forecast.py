@@ -132,7 +132,7 @@ class Forecast:
         """Return the forecast as a table, and what it assumes."""
         own = self.measured
         clips = sum(len(group) for group in own.groups)
-        rows = [_row("hours", self.hours, _number)]
+        rows = [_row("time", self.hours, _duration)]
         rows.append(_row("store", self.store_bytes, format_bytes))
         if self.requests is not None and self.fetched_bytes is not None:
             rows.append(_row("requests for media", self.requests, _count))
@@ -272,6 +272,18 @@ def _row(what: str, found: Estimate, shown: Any) -> dict[str, object]:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _duration(hours: float) -> str:
+    """Write hours in a readable unit.
+
+    >>> [_duration(hours) for hours in (0.005, 0.5, 30.25)]
+    ['18 s', '30 min', '30.2 h']
+    """
+    for unit, size in (("s", 3600), ("min", 60)):
+        if hours * size < 120:
+            return f"{hours * size:.0f} {unit}"
+    return f"{_number(hours)} h"
 
 
 def _count(value: float) -> str:
