@@ -16,7 +16,7 @@ from emo.extract.decode.limits import media_limits
 from emo.extract.decode.source import source_of
 from emo.extract.decode.sources.object_listing import list_objects
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
-from emo.extract.executors._sample import measure
+from emo.extract.executors._sample import measure_sample
 from emo.extract.job.already_queued import refuse_queued
 from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
@@ -24,7 +24,7 @@ from emo.extract.job.ownership import sign
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan, probed_clips
 from emo.extract.job.request import Job, Request
-from emo.extract.job.status.forecast import Forecast, forecast
+from emo.extract.job.status.forecast import JobForecast, forecast_job
 from emo.manifest import Manifest
 from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.backend.https import allowed_hosts
@@ -99,7 +99,7 @@ class ExtractReport:
     """Location of the store."""
     folder: JobFolder | None = None
     """The job folder; None: nothing was missing, or it was a dry run that writes nothing."""
-    forecast: Forecast | None = None
+    forecast: JobForecast | None = None
     """What the job will take; None: no clips were measured."""
 
     @property
@@ -169,13 +169,13 @@ def extract(
         with clip_bar(plan.clips, progress) as bar:
             report = executor.run(folder, folder.parts, bar, is_dry_run=is_dry_run)
     measured = (
-        measure(job, plan.parts, options.sample, options.workers)
+        measure_sample(job, plan.parts, options.sample, options.workers)
         if options.sample and plan.parts
         else None
     )
     return ExtractReport(
         plan, report, clip_bytes * plan.clips, store_path, folder,
-        None if measured is None else forecast(measured, options.price_hour),
+        None if measured is None else forecast_job(measured, options.price_hour),
     )  # fmt: skip
 
 

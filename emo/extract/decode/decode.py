@@ -278,7 +278,7 @@ class Pictures:
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
-def check_size(path: MediaPath | None) -> None:
+def check_file_size(path: MediaPath | None) -> None:
     """Refuse a media file that has more bytes than the user allows.
 
     Raises:
@@ -296,7 +296,7 @@ def check_size(path: MediaPath | None) -> None:
 def _list_of(source: ClipSource) -> FrameList | str:
     if source.video is None:
         return NO_VIDEO
-    check_size(source.video)
+    check_file_size(source.video)
     return list_frames(
         source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds
     )
@@ -317,7 +317,7 @@ def sound_of(source: ClipSource, budget: ClipBudget) -> ClipSound:
     path = source.audio or source.video
     if path is None:
         return ClipSound(None, None, None, NO_AUDIO)
-    check_size(path)
+    check_file_size(path)
     if path == source.video and is_still(path):
         return ClipSound(None, None, None, NO_SOUND)
     return read_sound(

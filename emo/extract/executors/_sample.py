@@ -13,13 +13,14 @@ from emo.extract.job.folder import write_job
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job
 from emo.extract.job.status.forecast import Measured
-from emo.extract.job.status.sample import draw, read_sample
+from emo.extract.job.status.sample import draw, empty_store, read_sample
 from emo.extract.worker.devices import devices_of
-from emo.store.store import Store
 
 
-def measure(job: Job, parts: Sequence[PartPlan], count: int, workers: int | None) -> Measured:
-    """Draw some clips of a job, decode and encode them with its workers, and return what they took.
+def measure_sample(
+    job: Job, parts: Sequence[PartPlan], count: int, workers: int | None
+) -> Measured:
+    """Draw clips of a job, decode and encode them with its workers, and return what they took.
 
     Args:
         job: the job.
@@ -34,10 +35,7 @@ def measure(job: Job, parts: Sequence[PartPlan], count: int, workers: int | None
     workers = workers or len(devices_of(job.device))
     sample = draw(parts, count, workers)
     with tempfile.TemporaryDirectory(prefix="emo-sample-") as folder:
-        store = Store.create(Path(folder) / "store")
-        for request in job.requests:
-            store.add_recipe(request.name, request.recipe)
-        here = replace(job, store=store.path)
+        here = replace(job, store=empty_store(Path(folder) / "store", job.requests))
         written = write_job(here, [*sample.warm_up, *sample.measured], workers=workers)
         began, clock = time.time(), time.monotonic()
         report = Local(workers, LocalOptions()).run(written, written.parts, Progress())

@@ -12,7 +12,7 @@ import pytest
 from emo.errors import OptionError
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import requests_from_words
-from emo.extract.job.status.forecast import ClipCost, Measured, forecast
+from emo.extract.job.status.forecast import ClipCost, Measured, forecast_job
 from emo.extract.job.status.sample import draw
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, read_manifest
@@ -46,7 +46,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(is_known):
     lengths = {cost.clip_id: s for cost, s in zip(costs, seconds, strict=True)}
     truth = sum(cost.seconds["decode"] for cost in costs) / 3600
     found = [
-        forecast(measured(chance.sample(costs, 64), lengths if is_known else None, 1000))
+        forecast_job(measured(chance.sample(costs, 64), lengths if is_known else None, 1000))
         for _ in range(400)
     ]
     share = sum(each.hours.low <= truth <= each.hours.high for each in found) / 400
@@ -62,17 +62,17 @@ def test_intervals_hold_the_truth_as_often_as_they_say(is_known):
 def test_the_slowest_threads_and_the_last_worker_give_the_time():
     costs = [ClipCost(str(k), {"decode": 2.0, "encode": 1.0, "write": 0.5}, 1.0) for k in range(16)]
     one = measured(costs, None, 300)
-    assert forecast(one).hours.expected * 3600 == pytest.approx(300 * 2 + 1.5)
+    assert forecast_job(one).hours.expected * 3600 == pytest.approx(300 * 2 + 1.5)
     four = dataclasses.replace(one, threads=4)
-    assert forecast(four).hours.expected * 3600 == pytest.approx(300 * 1.5 + 0.5)
+    assert forecast_job(four).hours.expected * 3600 == pytest.approx(300 * 1.5 + 0.5)
     two = dataclasses.replace(one, workers=2)
-    found = forecast(two, price_hour=3.0)  # three parts of 100 clips: one worker does two
+    found = forecast_job(two, price_hour=3.0)  # three parts of 100 clips: one worker does two
     assert found.hours.expected * 3600 == pytest.approx(200 * 2 + 1.5)
     assert found.money.expected == pytest.approx(3 * found.hours.expected)
     assert json.dumps(found.to_json())
     assert found.requests is None
     far = [dataclasses.replace(cost, requests=2, fetched_bytes=50) for cost in costs]
-    found = forecast(measured(far, None, 300))
+    found = forecast_job(measured(far, None, 300))
     assert (found.requests.expected, found.fetched_bytes.low) == (600, 15_000)
     assert "requests for media" in "\n".join(found.lines())
     assert math.isfinite(found.hours.high)

@@ -94,7 +94,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class JobForecast:
     """What a job will take on this machine."""
 
     measured: Measured
@@ -152,7 +152,7 @@ class Forecast:
         ]
 
 
-def forecast(measured: Measured, price_hour: float | None = None) -> Forecast:
+def forecast_job(measured: Measured, price_hour: float | None = None) -> JobForecast:
     """Forecast what a job takes.
 
     Args:
@@ -167,7 +167,7 @@ def forecast(measured: Measured, price_hour: float | None = None) -> Forecast:
         for name in fetched:
             values = [[getattr(cost, name) for cost in group] for group in measured.groups]
             fetched[name] = _total(measured, values, is_drawn=True)
-    return Forecast(
+    return JobForecast(
         measured, hours,
         Estimate(stored.expected + parts, stored.low + parts, stored.high + parts),
         fetched[_REQUESTS], fetched[_FETCHED],

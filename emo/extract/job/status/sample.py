@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from emo.errors import OptionError
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.logs import read_logs
 from emo.extract.job.plan import PartPlan, Todo, shard_of
+from emo.extract.job.request import Request
 from emo.extract.job.status.forecast import MOST_GROUPS, ClipCost, Measured, thread_groups
 from emo.extract.job.timings import WorkTotals
 from emo.manifest import Clip
@@ -72,11 +74,13 @@ def draw(parts: Sequence[PartPlan], count: int, workers: int) -> Sample:
     first: list[Sequence[int]] = []
     while sum(map(len, first)) < warm:
         first.append(blocks.pop())
-    found = _clips_at(parts, facts.sizes, [place for block in (*first, *blocks) for place in block])
+    found = _clips_at(
+        parts, facts.sizes, [position for block in (*first, *blocks) for position in block]
+    )
     return Sample(
         [_joined(found, first[k::workers]) for k in range(workers) if first[k::workers]],
         [_joined(found, blocks[k::workers]) for k in range(workers) if blocks[k::workers]],
-        [[found[place][0].id for place in block] for block in blocks],
+        [[found[position][0].id for position in block] for block in blocks],
         facts.lengths, facts.sizes, facts.has_far_shards,
     )  # fmt: skip
 
@@ -120,30 +124,30 @@ def _group_size(count: int) -> int:
 
 
 def _blocks(total: int, count: int, size: int, *, is_shared: bool) -> list[Sequence[int]]:
-    """Draw places of clips in the plan, in blocks of ``size``; neighbours if clips share files."""
+    """Draw positions of clips in the plan, in blocks; neighbours if clips share files."""
     chance = random.Random(SEED)
     if not is_shared:
-        places = chance.sample(range(total), count)
-        return [places[k : k + size] for k in range(0, count, size)]
+        positions = chance.sample(range(total), count)
+        return [positions[k : k + size] for k in range(0, count, size)]
     blocks = [range(k, min(k + size, total)) for k in range(0, total, size)]
     return list(chance.sample(blocks, min(len(blocks), -(-count // size))))
 
 
 def _clips_at(
-    parts: Sequence[PartPlan], sizes: Sequence[int], places: Sequence[int]
+    parts: Sequence[PartPlan], sizes: Sequence[int], positions: Sequence[int]
 ) -> dict[int, tuple[Clip, frozenset[str]]]:
-    """Return place -> the clip there, and names of the recipes that lack it."""
+    """Return position -> the clip there, and names of the recipes that lack it."""
     starts = [0, *accumulate(sizes)]
     wanted: dict[int, list[int]] = {}
-    for place in places:
-        wanted.setdefault(bisect_right(starts, place) - 1, []).append(place)
+    for position in positions:
+        wanted.setdefault(bisect_right(starts, position) - 1, []).append(position)
     found = {}
     for number, inside in wanted.items():
         part = parts[number]
-        for place in inside:
-            clip = part.clips[place - starts[number]]
+        for position in inside:
+            clip = part.clips[position - starts[number]]
             lacking = frozenset(name for name, todo in part.todo.items() if clip.id in todo.ids)
-            found[place] = (clip, lacking)
+            found[position] = (clip, lacking)
     return found
 
 
@@ -151,13 +155,26 @@ def _joined(
     found: dict[int, tuple[Clip, frozenset[str]]], blocks: Sequence[Sequence[int]]
 ) -> PartPlan:
     """Make one part of the clips of some blocks."""
-    chosen = [found[place] for block in blocks for place in block]
+    chosen = [found[position] for block in blocks for position in block]
     names = dict.fromkeys(name for _, lacking in chosen for name in lacking)
     todo = {
         name: Todo(frozenset(clip.id for clip, lacking in chosen if name in lacking))
         for name in names
     }
     return PartPlan(tuple(clip for clip, _ in chosen), todo)
+
+
+def empty_store(folder: Path, requests: Sequence[Request]) -> Path:
+    """Make a store for a sample, with the recipes of a job and no clips.
+
+    Args:
+        folder: folder of the store, which does not exist yet.
+        requests: the job's backbones.
+    """
+    store = Store.create(folder)
+    for request in requests:
+        store.add_recipe(request.name, request.recipe)
+    return folder
 
 
 def read_sample(folder: JobFolder, sample: Sample, began: float, wall_seconds: float) -> Measured:
