@@ -70,7 +70,7 @@ ARROWS = {
     "extract.job": (
         "errors extract.backbone extract.decode extract.media extract.models manifest plugins "
         "store.backend "
-        "machine store.recipe store.store untrusted",
+        "machine store.part store.recipe store.store untrusted",
         "numpy",
     ),
     "extract.media": ("", "numpy"),
@@ -92,8 +92,8 @@ ARROWS = {
         "",
     ),
     "extract.run": (
-        "errors extract.backbone extract.decode extract.executor extract.job manifest "
-        "plugins store.adapted store.backend store.erased_ids store.maintain store.store",
+        "errors extract.backbone extract.decode extract.executor extract.executors extract.job "
+        "manifest plugins store.adapted store.backend store.erased_ids store.maintain store.store",
         "",
     ),
     "extract.transforms": ("errors machine untrusted", "numpy torch"),

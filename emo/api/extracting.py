@@ -12,6 +12,7 @@ from emo.api.clips import Clips, Manifest, clips_of
 from emo.api.store import Store
 from emo.errors import EmoError, OptionError, plural
 from emo.extract.backbone import Backbone
+from emo.extract.decode.limits import MediaLimits, set_limits
 from emo.extract.job.request import Request, make_request
 from emo.extract.models.named_models import resolved
 from emo.extract.run import ExtractOptions, extract
@@ -100,6 +101,10 @@ def extract_features(
     batch_size: int | None = None,
     strict_media: bool = False,
     clip_memory: float = 2.0,
+    max_bytes: float | None = None,
+    max_seconds: float | None = None,
+    max_pixels: float | None = None,
+    timeout: float | None = None,
     retry_failed: bool = False,
     changed: Literal["stop", "redo", "keep"] = "stop",
     anyway: bool = False,
@@ -128,6 +133,10 @@ def extract_features(
         batch_size: frames, windows or texts in one forward pass; None: as many as fit.
         strict_media: fail clips with damaged pictures or sound.
         clip_memory: most memory of one clip's decoded pictures and sound, GiB.
+        max_bytes: most bytes of a media file; None: of https a quarter of the cache, else any.
+        max_seconds: longest clip; None: any that fits.
+        max_pixels: width times height times frames of a clip; None: any that fit.
+        timeout: seconds to fetch a file by https, or for a request to a bucket; None: 300.
         retry_failed: try clips again that failed before.
         changed: what to do with clips whose row or file changed since.
         anyway: submit clips that a scheduler's queue has already.
@@ -142,6 +151,7 @@ def extract_features(
         EmoError: the command `emo extract` would end with this sentence.
     """
     allow_hosts(allow_host)
+    set_limits(MediaLimits(max_bytes, max_seconds, max_pixels, timeout))
     manifest = clips_of(clips, columns, root)
     if isinstance(backbones, str | Requested | Backbone | type):
         backbones = [backbones]

@@ -17,7 +17,20 @@ from emo.commands.flags.old_flags import (
     OldWatch,
     run_old_flag,
 )
-from emo.commands.flags.options import AllowHost, Columns, Manifests, Options, Root, pairs, rows_of
+from emo.commands.flags.options import (
+    AllowHost,
+    Columns,
+    Manifests,
+    MaxBytes,
+    MaxPixels,
+    MaxSeconds,
+    Options,
+    Root,
+    Timeout,
+    limit_media,
+    pairs,
+    rows_of,
+)
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, jobs_location, print_stages
 from emo.commands.lists.table import without_weights
@@ -63,11 +76,11 @@ class _ExtractCommand(SectionedCommand):
 
     sections: ClassVar[Mapping[str, str]] = {
         "Clips and models": "backbone out option name column root allow_host dtype strict_media "
-        "clip_memory",
+        "clip_memory max_bytes max_seconds max_pixels timeout",
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
-        "Going on": "retry_failed changed allow_erased anyway dry_run jobs",
+        "Going on": "retry_failed changed allow_erased anyway dry_run sample price_hour jobs",
     }
 
 
@@ -117,6 +130,10 @@ def extract(
             help="Most memory of a clip's decoded pictures and sound; a larger clip fails.",
         ),
     ] = 2.0,
+    max_bytes: MaxBytes = None,
+    max_seconds: MaxSeconds = None,
+    max_pixels: MaxPixels = None,
+    timeout: Timeout = None,
     faces: Annotated[
         FaceChoice | None,
         Option(
@@ -176,6 +193,17 @@ def extract(
         bool,
         Option("--dry-run", help="Only say what would be done; Slurm: write the scripts."),
     ] = False,
+    sample: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="With --dry-run: decode and encode N clips, and forecast hours, bytes, money.",
+        ),
+    ] = None,
+    price_hour: Annotated[
+        float | None,
+        Option(metavar="NUMBER", help="Price of an hour of this machine, for --sample."),
+    ] = None,
     jobs: Jobs = None,
     resume: OldResume = None,
     status: OldStatus = None,
@@ -190,6 +218,7 @@ def extract(
     at any time, and the same command goes on.
     """
     run_old_flag(context)
+    limit_media(max_bytes, max_seconds, max_pixels, timeout)
     from emo.extract.executor import OWNER, options_from_words
     from emo.extract.job.request import requests_from_words
     from emo.extract.report import report_lines
@@ -213,7 +242,8 @@ def extract(
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
         strict_media, retry_failed, changed.value, anyway, given, jobs=jobs_location(jobs),
-        may_be_erased=allow_erased, clip_bytes=round(clip_memory * (1 << 30)),
+        may_be_erased=allow_erased, sample=sample, price_hour=price_hour,
+        clip_bytes=round(clip_memory * (1 << 30)),
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
     print(fit_lines("\n".join(report_lines(report, requests, is_dry_run=dry_run))))

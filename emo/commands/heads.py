@@ -14,8 +14,13 @@ from emo.commands.flags.options import (
     AllowCode,
     AllowHost,
     Columns,
+    MaxBytes,
+    MaxPixels,
+    MaxSeconds,
     Root,
+    Timeout,
     WeightsFolders,
+    limit_media,
     near,
     pairs,
 )
@@ -188,6 +193,10 @@ def predict(
     column: Columns = [],
     root: Root = None,
     allow_host: AllowHost = [],
+    max_bytes: MaxBytes = None,
+    max_seconds: MaxSeconds = None,
+    max_pixels: MaxPixels = None,
+    timeout: Timeout = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
     all_probabilities: Annotated[
         bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")
@@ -234,6 +243,7 @@ def predict(
         from emo.predict.scale.to_parts import is_for_parts, predict_to_parts
         from emo.predict.scale.write_chunk import PartsOptions
 
+    limit_media(max_bytes, max_seconds, max_pixels, timeout)
     if (not clip and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
     if manifest is not None and (speaker or like):

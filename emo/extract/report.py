@@ -25,6 +25,7 @@ def report_lines(
         size = format_bytes(report.forecast_bytes)
         clips, parts = plural(report.plan.clips, "clip"), plural(len(report.plan.parts), "part")
         lines.append(f"would do {clips} in {parts}, about {size}")
+        lines += report.forecast.lines() if report.forecast else []
         return lines + ([f"wrote {short(report.folder.path)}"] if report.folder else [])
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")

@@ -11,9 +11,11 @@ from emo.extract.backbone import Backbone
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.decode.content import found_by_content, read_contents
 from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.limits import media_limits
 from emo.extract.decode.source import source_of
 from emo.extract.decode.sources.object_listing import list_objects
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
+from emo.extract.executors._sample import measure_sample
 from emo.extract.job.already_queued import refuse_queued
 from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
@@ -21,6 +23,7 @@ from emo.extract.job.ownership import sign
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan, probed_clips
 from emo.extract.job.request import Job, Request
+from emo.extract.job.status.forecast import JobForecast, forecast_job
 from emo.manifest import Manifest
 from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.backend.https import allowed_hosts
@@ -76,6 +79,10 @@ class ExtractOptions:
     """Bytes of decoded pictures and sound that one clip may hold at once; a larger one fails."""
     may_be_erased: bool = False
     """Whether clips that `emo store erase` removed are extracted again."""
+    sample: int | None = None
+    """Clips that a dry run measures for a forecast; None: it measures none."""
+    price_hour: float | None = None
+    """Price of an hour of this machine, for the forecast."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,8 @@ class ExtractReport:
     """Location of the store."""
     folder: JobFolder | None = None
     """The job folder; None: nothing was missing, or it was a dry run that writes nothing."""
+    forecast: JobForecast | None = None
+    """What the job will take; None: no clips were measured."""
 
     @property
     def failures(self) -> dict[str, dict[str, str]]:
@@ -133,6 +142,7 @@ def extract(
             extracted, a folder cannot be written, or clips are in a scheduler's queue already.
     """
     store_path = location(store)
+    _check_sample(options, is_dry_run=is_dry_run)
     job = _job(manifest, store_path, requests, options)
     executor = make_executor(options.executor, options.workers, options.executor_options)
     list_objects(manifest.clips)
@@ -161,7 +171,36 @@ def extract(
                 carry_deaths(open_job(before), folder, folders)
         with clip_bar(plan.clips, progress) as bar:
             report = executor.run(folder, folder.parts, bar, is_dry_run=is_dry_run)
-    return ExtractReport(plan, report, clip_bytes * plan.clips, store_path, folder)
+    measured = (
+        measure_sample(job, plan.parts, options.sample, options.workers)
+        if options.sample and plan.parts
+        else None
+    )
+    return ExtractReport(
+        plan, report, clip_bytes * plan.clips, store_path, folder,
+        None if measured is None else forecast_job(measured, options.price_hour),
+    )  # fmt: skip
+
+
+def _check_sample(options: ExtractOptions, *, is_dry_run: bool) -> None:
+    """Check that clips are measured only by a dry run on this machine.
+
+    Raises:
+        OptionError: the options ask for something else.
+    """
+    if options.sample is None:
+        if options.price_hour is not None:
+            raise OptionError("--price-hour: it needs a forecast, by --dry-run --sample N")
+        return
+    if not is_dry_run:
+        raise OptionError("--sample: it measures for a forecast; add --dry-run, or leave it out")
+    if options.executor != "local":
+        raise OptionError(
+            f"--sample: it measures on this machine, not by --executor {options.executor}; run it "
+            "on a machine like those of the job, with --executor local --workers N"
+        )
+    if options.sample < 2:
+        raise OptionError(f"--sample: expected 2 or more, got {options.sample}")
 
 
 def usual_part_clips(clips: int, clip_bytes: float) -> int:
@@ -218,6 +257,7 @@ def _job(
         is_strict=options.is_strict,
         clip_bytes=options.clip_bytes,
         hosts=allowed_hosts(),
+        limits=media_limits(),
     )
 
 

@@ -22,6 +22,7 @@ from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.stretches import stretches_of
 from emo.extract.media import FaceRule, Media, Needs, Uniform
+from emo.store.store import Store
 
 SIDE = 16_000
 PICTURES = Needs(frames=Uniform(8), keep_frames=True)
@@ -238,6 +239,40 @@ def test_an_array_takes_the_memory_of_its_cells_as_float32(tmp_path, kind, dtype
         assert tracemalloc.get_traced_memory()[1] < most + (2 << 20)
     finally:
         tracemalloc.stop()
+
+
+def long_silence(path, hours, rate=16_000):
+    """Hours of silence in one channel: 10 h are a file of 1 MB, and 2.3 GB of samples."""
+    silence = np.zeros((1, 65_535), np.int16)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("flac", rate=rate, layout="mono")
+        stream.codec_context.options = {"frame_size": "65535"}
+        for number in range(int(hours * 3600 * rate / 65_535)):
+            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = rate, number * 65_535
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+@pytest.mark.hostile
+def test_a_picture_and_hours_of_silence_take_less_than_a_gigabyte(emo, tmp_path):
+    """At the default --clip-memory of 2 GiB the silence took 3.0 GB before it was refused."""
+    gif(tmp_path / "bomb.gif")
+    long_silence(tmp_path / "bomb.flac", 10)
+    (tmp_path / "m.csv").write_text("id,video,audio\na,bomb.gif,\nb,,bomb.flac\n")
+    code = (
+        "import resource; from emo.cli import app;"
+        "app(['extract', 'm.csv', '--backbone', 'classic'], standalone_mode=False);"
+        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert int(done.stdout.split("peak")[1]) < 1_000_000, done.stdout  # kB
+    failures = Store(tmp_path / "features").recipes["classic"].failures
+    assert "refuses the picture" in failures["a"]
+    assert "--clip-memory" in failures["b"]
 
 
 @pytest.mark.hostile

@@ -26,8 +26,9 @@ _TAKEN = (
     "all_probabilities clip extract features json like manifest out run speaker spreadsheet_safe "
     "text "
     "allow_code allow_erased anyway as backbone batch_clips batch_size changed clip_memory column "
-    "context device dry_run dtype executor executor_options faces help job jobs manifest name o "
-    "option out part part_clips plan resume retry_failed root status strict_media watch workers"
+    "context device dry_run dtype executor executor_options faces help job jobs manifest "
+    "max_bytes max_pixels max_seconds name o timeout option out part part_clips plan price_hour "
+    "resume retry_failed root sample status strict_media watch workers"
 )
 TAKEN = frozenset(_TAKEN.split())
 """Names that a field cannot have: parameters and flags of the commands that take executors."""

@@ -97,6 +97,51 @@ AllowHost = Annotated[
         callback=allowed_hosts,
     ),
 ]
+MaxBytes = Annotated[
+    float | None,
+    Option(
+        "--max-bytes",
+        metavar="NUMBER",
+        help="Most bytes of a media file; a larger one is a failed clip; default: of https a "
+        "quarter of the cache, else any.",
+    ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    Option("--max-seconds", metavar="NUMBER", help="Longest clip; default: any that fits."),
+]
+MaxPixels = Annotated[
+    float | None,
+    Option(
+        "--max-pixels",
+        metavar="NUMBER",
+        help="Most pixels of a clip: width x height x frames; default: any that fit.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    Option(
+        "--timeout",
+        metavar="NUMBER",
+        help="Most seconds to fetch a file by https, or for a request to a bucket; default: 300.",
+    ),
+]
+
+
+def limit_media(
+    max_bytes: float | None, max_seconds: float | None, max_pixels: float | None,
+    timeout: float | None,
+) -> None:  # fmt: skip
+    """Let limits of media hold for this command.
+
+    Raises:
+        OptionError: one is not above 0.
+    """
+    from emo.extract.decode.limits import MediaLimits, set_limits
+
+    set_limits(MediaLimits(max_bytes, max_seconds, max_pixels, timeout))
+
+
 AllowCode = Annotated[
     bool,
     Option(

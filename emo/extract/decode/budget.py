@@ -41,7 +41,7 @@ class ClipBudget:
             name: name of the file, for messages.
             most_bytes: how many bytes may be held at once.
         """
-        self._name, self._most = name, most_bytes
+        self.name, self._most = name, most_bytes
         self._held = 0
         self._arrays: dict[int, int] = {}
 
@@ -59,7 +59,7 @@ class ClipBudget:
             slow = sample_rate is not None and sample_rate < LEAST_RATE
             rate = f" (its sound has {sample_rate} Hz, and counts as {LEAST_RATE} Hz)"
             raise MediaError(
-                f"{self._name}: the decoded pictures and sound of this clip take more than "
+                f"{self.name}: the decoded pictures and sound of this clip take more than "
                 f"{self._most / (1 << 30):.3g} GiB at once{rate if slow else ''}; cut it into "
                 "stretches (start_seconds, end_seconds), take fewer frames, or allow more with "
                 "--clip-memory"

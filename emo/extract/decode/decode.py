@@ -12,13 +12,15 @@ from emo.extract.decode.array_file import read_array
 from emo.extract.decode.budget import ClipBudget
 from emo.extract.decode.container import declared_seconds, open_media
 from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
+from emo.extract.decode.limits import media_limits
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
 from emo.extract.decode.pictures.picture import Picture
-from emo.extract.decode.pictures.still import NO_SOUND, is_still
+from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
 from emo.extract.decode.pictures.video import read_pictures
 from emo.extract.decode.sound.audio import ClipSound, read_sound
 from emo.extract.decode.source import ClipSource
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 from emo.machine.libraries import MissingLibraryError
@@ -112,11 +114,11 @@ def probe_seconds(source: ClipSource) -> float | None:
     Declared lengths are often wrong. A clip whose video is a still picture is as long as its audio.
     """
     path = source.video
-    if path is None or is_still(path):
-        path = source.audio
-    if path is None:
-        return None
     try:
+        if path is None or is_still(path):
+            path = source.audio
+        if path is None:
+            return None
         with open_media(path) as container:
             declared = declared_seconds(container)
     except MediaError:
@@ -155,6 +157,7 @@ class View:
         if time not in self.wanted:
             return
         need, self.shown[time] = self.need, shown
+        media_limits().check_pixels(budget.name, *picture.shape, len(self.times))
         if need.faces is not None or need.squash is None:
             budget.expect(0 if picture.is_converted else picture.bytes)
         if need.faces is not None:
@@ -208,7 +211,19 @@ class Pictures:
         """Times of all frames of the clip, float64 (n,), or the reason why there are none."""
         if isinstance(self.listed, str):
             return self.listed
-        return self.listed.within(self.source.start_seconds, self.source.end_seconds)
+        found = self.listed.within(self.source.start_seconds, self.source.end_seconds)
+        if not isinstance(found, str):
+            self._expect_within_limits(self.listed, found)
+        return found
+
+    def _expect_within_limits(self, listed: FrameList, times: np.ndarray) -> None:
+        """Refuse pictures before they are decoded, by their times and by the file's headers."""
+        limits, path = media_limits(), self.source.video
+        if (limits.clip_pixels is None and limits.clip_seconds is None) or path is None:
+            return
+        size = still_shape(path) if listed.is_still else listed.size
+        limits.check_pixels(path.name, *size, len(times))
+        limits.check_seconds(path.name, float(times[-1] - times[0]))
 
     @property
     def absent(self) -> str | None:
@@ -263,9 +278,25 @@ class Pictures:
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
+def check_file_size(path: MediaPath | None) -> None:
+    """Refuse a media file that has more bytes than the user allows.
+
+    Raises:
+        MediaError: it has, or it is elsewhere and cannot be read.
+    """
+    if path is None or media_limits().file_bytes is None:
+        return
+    try:
+        size_bytes = path.stat().st_size
+    except (OSError, ValueError):  # missing, or an impossible name: opening it says so
+        return
+    media_limits().check_bytes(path.name, size_bytes)
+
+
 def _list_of(source: ClipSource) -> FrameList | str:
     if source.video is None:
         return NO_VIDEO
+    check_file_size(source.video)
     return list_frames(
         source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds
     )
@@ -286,6 +317,7 @@ def sound_of(source: ClipSource, budget: ClipBudget) -> ClipSound:
     path = source.audio or source.video
     if path is None:
         return ClipSound(None, None, None, NO_AUDIO)
+    check_file_size(path)
     if path == source.video and is_still(path):
         return ClipSound(None, None, None, NO_SOUND)
     return read_sound(

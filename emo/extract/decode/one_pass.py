@@ -14,6 +14,7 @@ from emo.extract.decode.decode import (
     Pictures,
     View,
     budget_of,
+    check_file_size,
     load_each,
     media_of,
     sound_of,
@@ -69,6 +70,8 @@ def load_segments(
 def _one_pass(
     sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
 ) -> Iterator[list[Media]]:
+    check_file_size(sources[0].video)
+    check_file_size(sources[0].audio)
     with ExitStack() as stack:
         clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
         frames = _Frames(sources[0], clips) if clips else None

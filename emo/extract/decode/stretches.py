@@ -12,6 +12,7 @@ import numpy as np
 
 from emo.extract.decode.decode import probe_seconds
 from emo.extract.decode.faults import join_notes
+from emo.extract.decode.limits import media_limits
 from emo.extract.decode.source import ClipSource
 
 _MOST_STRETCHES = 100_000
@@ -39,10 +40,13 @@ def stretches_of(source: ClipSource, seconds: float | None) -> list[ClipSource]:
 
     The clip stays whole when ``seconds`` is None or the clip is shorter. Its length is what the
     file's headers declare; the last stretch has no end of its own, in case they declare too little.
-    A file that declares thousands of years stays whole, too: then the limit of memory decides.
+    A file that declares thousands of years stays whole, too: then the limit of memory decides. So
+    does a clip that is longer than ``--max-seconds`` allows, which then fails.
     """
     length = probe_seconds(source) if seconds else None
     if not seconds or not length or length <= seconds or length / seconds > _MOST_STRETCHES:
+        return [source]
+    if length > (media_limits().clip_seconds or np.inf):
         return [source]
     first = source.start_seconds or 0.0
     starts = first + np.arange(int(np.ceil(length / seconds - 1e-6))) * seconds

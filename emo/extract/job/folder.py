@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import emo
 from emo.errors import EmoError, OptionError
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.decode.limits import MediaLimits
 from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.files.files_of import files_of
 from emo.extract.job.files.job_files import JobFiles
@@ -75,6 +76,9 @@ class JobFolder:
     """Number of workers, from ``--workers``; None: the executor's default."""
     executor_options: Mapping[str, Any]
     """Options of the executor that were given, by name; options that are not in it have defaults.
+    """
+    clips: int | None = None
+    """Number of clips in all parts; None: an older version wrote the folder, which did not count.
     """
     notes: tuple[str, ...] = ()
     """What the user must know about the folder, such as a newer one that is damaged."""
@@ -186,10 +190,12 @@ def write_job(
             if isinstance(path, Path):
                 (path / name).mkdir()
         files = files_of(path)
-        offsets = write_lines(files, parts)
+        clips: list[int] = []
+        offsets = write_lines(files, _counted(parts, clips))
         files.write("offsets.json", (json.dumps(offsets) + "\n").encode())
         document = _document(job, len(offsets)) | {
-            "executor": executor, "workers": workers, "resources": dict(executor_options),
+            "clips": sum(clips), "executor": executor, "workers": workers,
+            "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         files.write(JOB_FILE, text.encode())
@@ -273,6 +279,7 @@ def _open(path: Location) -> JobFolder:
             document["executor"],
             document["workers"],
             options_from_json(document["resources"]),
+            document.get("clips"),
         )
     except (ValueError, TypeError) as error:
         raise _damaged(path, JOB_FILE, shortened(str(error))) from error
@@ -314,6 +321,13 @@ def _elsewhere(home: Location) -> tuple[str, ...]:
     return (f"{home.with_name(JOBS)} cannot be read by you: this user's job folders are in {home}",)
 
 
+def _counted(parts: Iterable[PartPlan], clips: list[int]) -> Iterator[PartPlan]:
+    """Yield the parts, and append the number of clips of each to ``clips``."""
+    for part in parts:
+        clips.append(len(part.clips))
+        yield part
+
+
 def _document(job: Job, parts: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -327,6 +341,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "strict_media": job.is_strict,
         "clip_bytes": job.clip_bytes,
         "hosts": list(job.hosts),
+        "limits": job.limits.to_json(),
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
@@ -363,6 +378,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         files=files and PartFiles(
             files["maker"], location(files["folder"]), tuple(files["classes"]), files["options"]
         ),
+        limits=MediaLimits.from_json(document.get("limits", {})),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ TEXT = Where(str, _is_text, "text without NUL characters")
 _COUNT = Where(int, lambda count: 0 <= count < 2**53, "a whole number of 0 or more")
 _LEAST_ONE = OneOf((Where(int, lambda n: 1 <= n < 2**31, "a whole number of 1 or more"), None))
 _TEXT_OR_NONE = OneOf((TEXT, None))
+_ABOVE_ZERO = Where(float, lambda value: value > 0, "a number above 0")
 _SECONDS = OneOf((float, None))
 JOB: Shape = Fields(
     {
@@ -46,7 +47,8 @@ JOB: Shape = Fields(
         "resources": MapOf(Where(AnyJson(), _is_option, "text, a number, or a list of those")),
     },
     {
-        "parts": _COUNT, "strict_media": bool, "clip_bytes": _COUNT, "hosts": ListOf(TEXT),
+        "parts": _COUNT, "clips": _COUNT, "strict_media": bool, "clip_bytes": _COUNT,
+        "hosts": ListOf(TEXT), "limits": MapOf(_ABOVE_ZERO),
         "files": Fields(
             {"maker": TEXT, "folder": TEXT, "classes": ListOf(TEXT), "options": dict}
         ),

@@ -16,7 +16,7 @@ from emo.extract.job.timings import StageTotals, WorkTotals
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location
 from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.kinds import Fields, MapOf, Where
+from emo.untrusted.kinds import Fields, ListOf, MapOf, Where
 
 BEAT_SECONDS = FRESH_SECONDS / 4
 """How often a living worker updates the time of its log file."""
@@ -42,7 +42,7 @@ _LINE = Fields(
     {},
     {
         "event": str, "time": str, "clip": str, "seconds": MapOf(_SECONDS), "failed": MapOf(str),
-        "work": _WORK,
+        "work": _WORK, "part": int, "clips": int, "fetched": ListOf(_SECONDS),
     },
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
 from emo.extract.backbone import Backbone, changes_numbers, recipe_of
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.decode.limits import NO_LIMITS, MediaLimits
 from emo.extract.job.document_options import recipe_of_document
 from emo.extract.models.named_models import NAMED_MODELS, resolved
 from emo.manifest import Manifest
@@ -103,6 +104,8 @@ class Job:
     """Hosts from which media may be read by https (``--allow-host``)."""
     files: PartFiles | None = None
     """The files that the job makes; None: it extracts tokens."""
+    limits: MediaLimits = NO_LIMITS
+    """Limits of media that the user set (``--max-bytes`` and others)."""
 
 
 def requests_from_words(

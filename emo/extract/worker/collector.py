@@ -19,6 +19,8 @@ class ClipDone:
     seconds: dict[str, float]
     """Stage -> core seconds spent on the clip: ``decode``, ``faces``, ``prepare``, and the clip's
     share of ``encode``."""
+    fetched: tuple[int, int] = (0, 0)
+    """Requests for media in buckets and at https URLs, and their bytes."""
 
 
 class Collector:
@@ -33,6 +35,7 @@ class Collector:
         """Recipe name -> results of those stretches of the current clip that are done."""
         self._seconds: dict[str, float] = {}
         """Stage -> core seconds spent on the current clip so far."""
+        self._fetched = (0, 0)
 
     def add(self, name: str, prepared: PreparedUnit, result: StretchResult) -> None:
         """Add the result of a unit in one recipe; a complete clip goes to the recipe's writer."""
@@ -68,6 +71,8 @@ class Collector:
         """
         for stage, spent in (*prepared.seconds.items(), ("encode", encode_seconds)):
             self._seconds[stage] = self._seconds.get(stage, 0.0) + spent
+        requests, size_bytes = self._fetched
+        self._fetched = (requests + prepared.fetched[0], size_bytes + prepared.fetched[1])
         if not prepared.unit.is_last:
             return None
         clip_id = prepared.unit.clip.id
@@ -76,7 +81,8 @@ class Collector:
         }
         seconds = {stage: round(spent, 4) for stage, spent in self._seconds.items()}
         self._seconds.clear()
-        return ClipDone(clip_id, reasons, seconds)
+        whole, self._fetched = self._fetched, (0, 0)
+        return ClipDone(clip_id, reasons, seconds, whole)
 
 
 def _why_absent(absent: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from emo.extract.job.timings import WorkTotals
 from emo.machine.whole_file import whole_file
 from emo.untrusted.documents import DocumentError, parse_checked
 from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import Fields, MapOf
+from emo.untrusted.kinds import Fields, MapOf, OneOf
 
 try:
     import fcntl
@@ -31,32 +31,56 @@ except ImportError:  # Windows: the files of two workers may overtake each other
 METRICS_FILE = "metrics.prom"
 """Name of the file in the job folder."""
 _COUNTS = ".counts.json"
-_FORM = Fields({"clips": MapOf(int), "stages": MapOf(float), "last_commit": float})
+_FORM = Fields(
+    {"clips": MapOf(int), "stages": MapOf(float), "last_commit": float},
+    {"done": int, "bytes": MapOf(int), "requests": int, "planned": OneOf((int, None))},
+)
 _MOST_BYTES = 2**20
 
 
 class JobMetrics:
     """Counts of this worker, which it adds to the job's file after each commit."""
 
-    def __init__(self, job: Folder, recipes: Iterable[str]) -> None:
-        """Count for a job folder and the names of the job's recipes."""
-        self._job, self._recipes = job, tuple(recipes)
+    def __init__(self, job: Folder, recipes: Iterable[str], planned: int | None = None) -> None:
+        """Count for a job folder.
+
+        Args:
+            job: the folder.
+            recipes: names of the job's recipes.
+            planned: clips of the whole job; None: not known.
+        """
+        self._job, self._recipes, self._planned = job, tuple(recipes), planned
+        self._done, self._requests = 0, 0
+        self._bytes = {"fetched": 0, "written": 0}
         self._clips: Counter[str] = Counter()
         self._stages: dict[str, float] = {}
 
-    def count_clip(self, failures: Mapping[str, str]) -> None:
-        """Count a clip that is done; ``failures`` has a reason for each recipe that failed."""
+    def count_clip(self, failures: Mapping[str, str], fetched: tuple[int, int] = (0, 0)) -> None:
+        """Count a clip that is done.
+
+        Args:
+            failures: a reason for each recipe that failed.
+            fetched: requests for its media, and their bytes.
+        """
+        self._done += 1
+        self._requests += fetched[0]
+        self._bytes["fetched"] += fetched[1]
         for name in self._recipes:
             self._clips[f"{name}\n{'failed' if name in failures else 'done'}"] += 1
 
-    def commit(self, work: WorkTotals) -> None:
-        """Add the times of a part, and write the file; a disk that refuses it stops no job."""
+    def commit(self, work: WorkTotals, written_bytes: int = 0) -> None:
+        """Add what a part took, and write the file; a disk that refuses it stops no job."""
+        self._bytes["written"] += written_bytes
         for name, stage in work.stages.items():
             self._stages[name] = self._stages.get(name, 0.0) + stage.busy_seconds
         own: dict[str, object] = {
             "clips": self._clips,
             "stages": self._stages,
             "last_commit": time.time(),
+            "done": self._done,
+            "bytes": self._bytes,
+            "requests": self._requests,
+            "planned": self._planned,
         }
         name = log_name(me()).removesuffix(".jsonl") + _COUNTS
         if not isinstance(self._job, Path):
@@ -72,7 +96,8 @@ def metrics_text(job: Path) -> str:
     """Return the counts of all workers of a job as Prometheus text."""
     clips: Counter[str] = Counter()
     stages: dict[str, float] = {}
-    latest = 0.0
+    latest, done, requests, planned = 0.0, 0, 0, None
+    counted: Counter[str] = Counter()
     for path in sorted((job / LOGS).glob(f"*{_COUNTS}")):
         with suppress(OSError, UnfitFileError, DocumentError):
             data = read_regular(path, most_bytes=_MOST_BYTES, follow_links=False)
@@ -81,6 +106,9 @@ def metrics_text(job: Path) -> str:
             for name, seconds in found["stages"].items():
                 stages[name] = stages.get(name, 0.0) + seconds
             latest = max(latest, found["last_commit"])
+            done, requests = done + found.get("done", 0), requests + found.get("requests", 0)
+            counted.update(found.get("bytes", {}))
+            planned = found.get("planned", planned)
     store = job.parent.parent if job.parent.name.startswith(JOBS) else job.parent
     whole = {"store": store.name, "number": job.name}
     lines = [*_header("emo_clips_total", "counter", "Clips that workers committed.")]
@@ -91,6 +119,15 @@ def metrics_text(job: Path) -> str:
     lines += _header("emo_stage_seconds_total", "counter", "Seconds that threads were busy.")
     for stage, seconds in sorted(stages.items()):
         lines.append(_line("emo_stage_seconds_total", {**whole, "stage": stage}, f"{seconds:.3f}"))
+    lines += _header("emo_bytes_total", "counter", "Bytes of media fetched, and of parts written.")
+    for direction, size in sorted(counted.items()):
+        named = {**whole, "direction": direction}
+        lines.append(_line("emo_bytes_total", named, str(size)))
+    lines += _header("emo_requests_total", "counter", "Requests for media, without retries.")
+    lines.append(_line("emo_requests_total", whole, str(requests)))
+    if planned is not None:
+        lines += _header("emo_queue", "gauge", "Clips of the job that no worker has done yet.")
+        lines.append(_line("emo_queue", whole, str(max(0, planned - done))))
     lines += _header("emo_last_commit_seconds", "gauge", "Time of the last commit, Unix seconds.")
     lines.append(_line("emo_last_commit_seconds", whole, f"{latest:.3f}"))
     return "\n".join(lines) + "\n"

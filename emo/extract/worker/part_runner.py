@@ -77,7 +77,7 @@ class _PartRunner:
         self._worker, self._folder, self._take, self._log = worker, folder, take, log
         self._is_stopping, self._on_clip = is_stopping, on_clip
         names = [request.name for request in folder.job.requests]
-        self._metrics = JobMetrics(folder.path, names)
+        self._metrics = JobMetrics(folder.path, names, folder.clips)
         self._current: _TakenPart | None = None
         self._next: _TakenPart | None = None
         self._may_take_ahead = True
@@ -201,8 +201,9 @@ class _PartRunner:
         self._log.write(
             "clip", part=number, clip=done.clip_id, seconds=done.seconds,
             **({"failed": done.failures} if done.failures else {}),
+            **({"fetched": done.fetched} if any(done.fetched) else {}),
         )  # fmt: skip
-        self._metrics.count_clip(done.failures)
+        self._metrics.count_clip(done.failures, done.fetched)
         self._on_clip(bool(done.failures))
 
     def _committed(self, number: int, report: PartReport) -> PartReport:
@@ -212,5 +213,5 @@ class _PartRunner:
             "commit", part=number, clips=report.clips, wall_seconds=round(report.wall_seconds, 4),
             is_stopped=report.is_stopped, work=work.to_json(),
         )  # fmt: skip
-        self._metrics.commit(work)
+        self._metrics.commit(work, report.written_bytes)
         return replace(report, work=work)

@@ -33,6 +33,8 @@ class PreparedUnit:
     """Recipe name -> what the backbone's ``prepare`` returned, or the reason why that failed."""
     seconds: dict[str, float]
     """Stage -> core seconds spent on the unit."""
+    fetched: tuple[int, int] = (0, 0)
+    """Requests for media in buckets and at https URLs, and their bytes."""
 
     @cached_property
     def size_bytes(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.one_pass import load_segments
 from emo.extract.decode.source import source_hash, source_of
+from emo.extract.decode.sources.bodies import fetched
 from emo.extract.job.request import Job, Request
 from emo.extract.media import Media, Needs
 from emo.extract.worker.cached_faces import CachedFaces
@@ -66,7 +67,7 @@ class ClipPreparer:
                  for need, c in zip(needs, crops[0], strict=True)]  # fmt: skip
         found = []
         detect = self._models.detect
-        clock = StageClock(detect)
+        clock, before = StageClock(detect), fetched()
         loaded = load_segments([unit.source for unit in units], needs, detect=detect)
         for unit, views, known, faces in zip(units, loaded, hashes, crops, strict=True):
             seconds = clock.decoded()
@@ -77,7 +78,9 @@ class ClipPreparer:
             seconds["prepare"] = clock.lap()
             for stage in ("decode", "prepare"):
                 self._meter.add(stage, seconds[stage], unit.is_last)
-            found.append(PreparedUnit(unit, known, prepared, seconds))
+            after = fetched()
+            since, before = (after[0] - before[0], after[1] - before[1]), after
+            found.append(PreparedUnit(unit, known, prepared, seconds, since))
         return found
 
     def _prepared(

@@ -17,6 +17,8 @@ class PartReport:
     """Whether a stop request left clips of the part undone."""
     wall_seconds: float
     """Seconds from the part's first batch to its commit."""
+    written_bytes: int = 0
+    """Bytes of the files that were committed."""
     work: WorkTotals = field(default_factory=WorkTotals)
     """Time of each stage since the worker's previous report."""
 

@@ -11,8 +11,8 @@ finishes its batch and commits what is complete.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from emo.errors import StoreError
@@ -58,7 +58,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         """Start the threads; a model is loaded when the first part needs it."""
         self.job = job
-        begin_job(job.hosts)
+        begin_job(job.hosts, job.limits)
         self.store = Store(job.store)
         self.versions = software_of(job.device)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
@@ -151,7 +151,10 @@ class Worker:
                 commits.close()
                 self._take_back_erased(started, list(writers.values()))
         seconds = time.monotonic() - began
-        return PartReport(finished, collector.failures, finished < started.clips, seconds)
+        return PartReport(
+            finished, collector.failures, finished < started.clips, seconds,
+            _written_bytes(writers.values()),
+        )  # fmt: skip
 
     def drop(self, started: StartedPart) -> None:
         """Give up a part that was started, without encoding its clips."""
@@ -200,3 +203,13 @@ class Worker:
         folder = self.store.recipes[name]
         return PartWriter(folder.path, folder.recipe, attempt=part.todo[name].attempt,
                           versions=self.versions)  # fmt: skip
+
+
+def _written_bytes(writers: Iterable[PartWriter]) -> int:
+    """Return the bytes of the parts that were committed, as far as they can be looked at."""
+    total = 0
+    for writer in writers:
+        if writer.committed is not None:
+            with suppress(OSError, StoreError):
+                total += writer.committed.stat().st_size
+    return total

@@ -17,14 +17,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from emo.errors import StoreError
 from emo.store.backend.connect import (
-    MEDIA_RETRY,
-    MEDIA_TIMEOUTS,
     QUICK_TIMEOUTS,
     RETRY,
     SLOW_TIMEOUTS,
     connected,
+    media_settings,
 )
 from emo.store.backend.errors import PARTS_ARE_KEPT, no_conditions, refusal
+from emo.store.backend.media_timeout import media_timeout
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
 
@@ -48,8 +48,8 @@ class Bucket:
             StoreError: the settings in the environment are invalid.
         """
         self.root = root
-        retries = MEDIA_RETRY if is_media else RETRY
-        self._quick = connected(root, MEDIA_TIMEOUTS if is_media else QUICK_TIMEOUTS, retries)
+        media = media_settings(media_timeout())
+        self._quick = connected(root, *(media if is_media else (QUICK_TIMEOUTS, RETRY)))
         self._slow = connected(root, SLOW_TIMEOUTS)
         self._known: dict[str, ObjectFacts] = {}
         self._is_checked = False
@@ -243,11 +243,11 @@ def _bucket(root: str, _pid: int) -> Bucket:
 
 def media_bucket(root: str) -> Bucket:
     """Return the connection for reading media from ``s3://bucket``, like :func:`bucket`."""
-    return _media_bucket(root, os.getpid())
+    return _media_bucket(root, os.getpid(), media_timeout())
 
 
 @lru_cache
-def _media_bucket(root: str, _pid: int) -> Bucket:
+def _media_bucket(root: str, _pid: int, _seconds: float | None) -> Bucket:
     return Bucket(root, is_media=True)
 
 

@@ -33,6 +33,7 @@ MEDIA_RETRY: dict[str, Any] = {
     },
 }
 """Retries of requests for media: five tries; the clip then fails, and the job goes on."""
+_QUIET_SECONDS = 15.0
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _OWN_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -42,6 +43,22 @@ _FILES = {
     "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
     "AWS_CONFIG_FILE": "~/.aws/config",
 }
+
+
+def media_settings(seconds: float | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return timeouts and retries of requests for media.
+
+    Args:
+        seconds: most seconds of one request with its retries (``--timeout``); None: the usual ones.
+    """
+    if seconds is None:
+        return MEDIA_TIMEOUTS, MEDIA_RETRY
+    most = f"{max(1, round(1000 * seconds))}ms"
+    timeouts = {"connect_timeout": most, "read_timeout": most, "timeout": most}
+    if seconds > _QUIET_SECONDS:
+        timeouts = MEDIA_TIMEOUTS | {"timeout": most}
+    retry_timeout = min(MEDIA_RETRY["retry_timeout"], timedelta(seconds=seconds))
+    return timeouts, MEDIA_RETRY | {"retry_timeout": retry_timeout}
 
 
 def connected(root: str, timeouts: dict[str, Any], retry: dict[str, Any] = RETRY) -> ObjectStore:

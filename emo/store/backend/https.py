@@ -39,6 +39,10 @@ class HttpsError(EmoError):
     """A file cannot be read by https."""
 
 
+class _TooSlowError(Exception):
+    """The time for a file is over."""
+
+
 class _PassingError(Exception):
     """What may go well when it is tried again."""
 
@@ -58,28 +62,34 @@ def forget_hosts() -> None:
     _allowed.clear()
 
 
-def download(url: str, out: BinaryIO, most_bytes: int) -> None:
+def download(
+    url: str, out: BinaryIO, most_bytes: int, *, most_seconds: float = MOST_DOWNLOAD_SECONDS
+) -> None:
     """Write the file of a URL into ``out``, an empty file that can seek.
 
     Args:
         url: the URL, without user name and query.
         out: the file to write to.
         most_bytes: most bytes of the file.
+        most_seconds: most seconds of all tries together.
 
     Raises:
         HttpsError: the host is not allowed or private, the file is missing or too large, or the
             server did not send it in :data:`TRIES` tries.
     """
-    end = time.monotonic() + MOST_DOWNLOAD_SECONDS
+    end = time.monotonic() + most_seconds
     for number in range(1, TRIES + 1):
         out.seek(0)
         out.truncate()
         try:
             return _download_once(url, out, most_bytes, end)
+        except _TooSlowError as error:
+            raise HttpsError(f"{url}: not read within {most_seconds:g} s (--timeout)") from error
         except (_PassingError, OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
             if number == TRIES or time.monotonic() > end:
-                raise HttpsError(f"{url}: {why}; tried {number} times") from error
+                times = "once" if number == 1 else f"{number} times"
+                raise HttpsError(f"{url}: {why}; tried {times}") from error
         time.sleep(PAUSE_SECONDS * 2 ** (number - 1) * (1 + random.random()))
 
 
@@ -88,7 +98,7 @@ def _download_once(url: str, out: BinaryIO, most_bytes: int, end: float) -> None
     at = url
     for _ in range(MOST_REDIRECTS + 1):
         parts = urlsplit(at)
-        with closing(_connected(at, url)) as connection:
+        with closing(_connected(at, url, end)) as connection:
             target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
             query = f"?{parts.query}" if parts.query else ""
             connection.request("GET", target + query, headers={"Accept-Encoding": "identity"})
@@ -127,25 +137,28 @@ def _copy(
     """Write the body of an answer."""
     declared = answer.length
     if declared is not None and declared > most_bytes:
-        raise HttpsError(f"{url}: the file has {declared:,} bytes; at most {most_bytes:,} are read")
+        raise HttpsError(
+            f"{url}: the file has {declared:,} bytes; at most {most_bytes:,} are read (--max-bytes)"
+        )
     written = 0
     while piece := answer.read1(_PIECE_BYTES):
         written += len(piece)
         if written > most_bytes:
-            raise HttpsError(f"{url}: the file has more than {most_bytes:,} bytes")
+            raise HttpsError(f"{url}: the file has more than {most_bytes:,} bytes (--max-bytes)")
         if time.monotonic() > end:
-            raise HttpsError(f"{url}: not read within {MOST_DOWNLOAD_SECONDS:g} s")
+            raise _TooSlowError
         out.write(piece)
     if declared is not None and written < declared:
         raise _PassingError(f"the connection ended after {written:,} of {declared:,} bytes")
 
 
-def _connected(at: str, url: str) -> http.client.HTTPSConnection:
+def _connected(at: str, url: str, end: float) -> http.client.HTTPSConnection:
     """Connect to the host of a URL, at an address that was checked.
 
     Args:
         at: the URL of this request, which a redirect may have named.
         url: the URL of the manifest, for messages.
+        end: time of the monotonic clock until which the file must be read.
     """
     parts = urlsplit(at)
     port, host = parts.port or 443, (parts.hostname or "").lower()
@@ -164,8 +177,11 @@ def _connected(at: str, url: str) -> http.client.HTTPSConnection:
             f"{what} has the address {private[0]} of a private, local or special network, which "
             "is never read"
         )
-    connection = http.client.HTTPSConnection(host, port, timeout=QUIET_SECONDS)
-    plain = socket.create_connection((addresses[0], port), timeout=QUIET_SECONDS)
+    quiet = min(QUIET_SECONDS, end - time.monotonic())
+    if quiet <= 0:
+        raise _TooSlowError
+    connection = http.client.HTTPSConnection(host, port, timeout=quiet)
+    plain = socket.create_connection((addresses[0], port), timeout=quiet)
     try:
         connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:

@@ -10,7 +10,8 @@ from obstore.store import from_url
 from PIL import Image
 
 from emo.errors import MediaError
-from emo.extract.decode.decode import load_media
+from emo.extract.decode.decode import load_media, probe_seconds
+from emo.extract.decode.limits import MediaLimits, set_limits
 from emo.extract.decode.source import source_hash, source_of
 from emo.extract.decode.sources import bodies
 from emo.extract.decode.sources.media_file import FarFile, located
@@ -129,8 +130,36 @@ def test_a_fault_that_stays_gives_a_reason(
     assert 2 <= sum(each.method == "GET" for each in heard) <= 6
 
 
+def test_limits_of_the_user_hold_for_objects(media, bucket, object_server, monkeypatch):
+    upload(bucket, media)
+    here, size = decoded("a.wav", media), (media / "a.wav").stat().st_size
+    shard, before = (media / "shard.tar").stat().st_size, bodies.fetched()
+    assert shard > size
+    try:
+        set_limits(MediaLimits(file_bytes=size, fetch_seconds=20))
+        assert decoded(f"{bucket}/clips/a.wav", media) == here
+        assert decoded(f"{bucket}/clips/shard.tar!./a.wav", media) == here
+        requests, size_bytes = (b - a for a, b in zip(before, bodies.fetched(), strict=True))
+        assert (requests, size_bytes) == (2, size + shard)
+        bodies.begin_job((), MediaLimits(file_bytes=size - 1))
+        bodies._kept.cache_clear()
+        with object_server.heard() as heard:
+            assert "(--max-bytes)" in decoded(f"{bucket}/clips/a.wav", media)
+        assert not [each for each in heard if each.method == "GET"]
+        assert "(--max-bytes)" in decoded(f"{bucket}/clips/shard.tar!./a.wav", media)
+        bodies._kept.cache_clear()
+        set_limits(MediaLimits(fetch_seconds=0.2))
+        object_server.faults = ["slow forever"]
+        said = decoded(f"{bucket}/clips/a.wav", media)
+        assert said.endswith("a.wav: not read within 0.2 s (--timeout)")
+    finally:
+        set_limits()
+        object_server.faults = []
+
+
 def test_missing_objects_members_and_shards(media, bucket, object_server):
     upload(bucket, media)
+    assert probe_seconds(source_of(Clip("c", video=f"{bucket}/no.mp4"), media)) is None
     assert decoded(f"{bucket}/no.mp4", media) == f"no such object: {bucket}/no.mp4"
     assert "no such member" in decoded(f"{bucket}/clips/shard.tar!no.mp4", media)
     assert "no such file" in decoded("none.tar!a.mp4", media)

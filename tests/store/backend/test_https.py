@@ -66,6 +66,12 @@ def test_a_refusal_is_not_tried_again(server, status):
     assert len(server.requests) == 1
 
 
+def test_the_time_for_a_file_ends_its_tries(server):
+    with pytest.raises(HttpsError, match=r"a\.bin: not read within 1e-09 s \(--timeout\)"):
+        download("https://media.example/a.bin", io.BytesIO(), 10**6, most_seconds=1e-9)
+    assert server.requests == []
+
+
 def test_hosts_must_be_allowed(server):
     assert "add --allow-host mirror.example" in refused(host="mirror.example")
     assert server.requests == []
@@ -111,6 +117,7 @@ def test_endless_redirects_end(server):
 
 
 def test_large_files_are_refused(server):
+    assert "(--max-bytes)" in refused(most=99_999)
     assert "at most 1,000 are read" in refused(most=1000)
 
 

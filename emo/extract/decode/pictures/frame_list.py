@@ -48,6 +48,8 @@ class FrameList:
     """Pictures that the file lost because it is damaged."""
     is_joined: bool = False
     """Whether the file was not cut, but holds further recordings that FFmpeg does not read."""
+    size: tuple[int, int] = (0, 0)
+    """Height and width (H, W) as the headers declare them; of a still picture (0, 0)."""
     whole_until: float | None = None
     """Where the file was cut, or is joined: the time at which it once ended, at least a frame after
     ``shown_until``; infinite if its headers do not tell. None: it is whole, or was not read to its
@@ -182,7 +184,7 @@ class _Packets:
         losses = losses_of(path, container, stream, times, self.packets, step)
         return FrameList(
             times, stream.index, shown_until=until, step=step, losses=losses,
-            is_joined=is_joined, whole_until=whole,
+            is_joined=is_joined, whole_until=whole, size=_size(stream),
         )  # fmt: skip
 
 
@@ -255,7 +257,7 @@ def _counted(path: MediaPath, track: int, size_bytes: int, changed: int) -> Fram
     """
     with open_media(path) as container:
         stream = container.streams[track]
-        declared = step_seconds(stream)
+        declared, size = step_seconds(stream), _size(stream)
         raw = np.array([time for time, _ in decoded_frames(container, stream, None, [])])
         if not len(raw):
             return "the video has no frames"
@@ -267,8 +269,12 @@ def _counted(path: MediaPath, track: int, size_bytes: int, changed: int) -> Fram
         losses = losses_of(path, container, stream, times, [], step) if own else NO_LOSSES
     return FrameList(
         times, track, is_counted=True, shown_until=until, step=step, losses=losses,
-        is_joined=is_joined, whole_until=whole,
+        is_joined=is_joined, whole_until=whole, size=size,
     )  # fmt: skip
+
+
+def _size(stream: Any) -> tuple[int, int]:
+    return stream.codec_context.height, stream.codec_context.width
 
 
 def _whole_until(

@@ -14,9 +14,11 @@ import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import LEAST_RATE, ClipBudget
-from emo.extract.decode.container import expect_whole, open_media
+from emo.extract.decode.container import declared_seconds, expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
+from emo.extract.decode.limits import media_limits
 from emo.extract.decode.sound.audio_track import pick_audio
+from emo.extract.decode.sound.packet_seconds import packet_seconds
 from emo.extract.decode.sound.seekable import seeks_truly
 from emo.extract.decode.sound.sound_faults import SoundFaults
 from emo.extract.decode.sound.sound_source import SoundSource
@@ -26,6 +28,8 @@ from emo.extract.decode.sources.media_file import MediaPath
 Audio = tuple[np.ndarray, int]
 """Samples float32 (channels, S) and their sample rate in Hz."""
 _NAMED_CHANNELS = {"left": 0, "right": 1}
+_MEASURED_BYTES = 2**27
+"""Once so many bytes of a stretch are decoded, its other packets are counted before more is."""
 _NEAR_SECONDS = 1.0
 """A stretch that starts earlier is decoded from the start: a seek begins this much before it."""
 
@@ -126,6 +130,8 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """Decoded blocks that may overlap this stretch or a later one."""
         self._last: AlignedSound | None = None
         """The last decoded block; None: nothing was decoded yet."""
+        self._kept_bytes = 0
+        """Bytes of the kept blocks."""
         self._blocks = self._aligned(start_seconds)
 
     def __exit__(self, *error: Any) -> None:
@@ -154,6 +160,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         if self._stream is None:
             return ClipSound(None, None, None, "the file has no audio track")
         self._expect_short(self._stream.codec_context, start_seconds or 0.0, end_seconds)
+        self._expect_within_limit(start_seconds or 0.0, end_seconds)
         is_ended = not self._decode(start_seconds or 0.0, end_seconds)
         if is_ended:
             expect_whole(
@@ -193,6 +200,29 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         seconds = (most if end is None else min(end, most)) - start
         self._budget.expect(int(max(0.0, seconds) * channels * rate * 4), sample_rate=rate)
 
+    def _expect_within_limit(self, start: float, end: float | None) -> None:
+        """Refuse a stretch longer than ``--max-seconds``, if its headers say so and its packets."""
+        most, declared = media_limits().clip_seconds, declared_seconds(self._container)
+        if most is None or declared is None:
+            return
+        until = declared if end is None else min(end, declared)
+        if until - start > most:
+            self._expect_packets_fit(start, end)
+
+    def _expect_packets_fit(self, start: float, end: float | None) -> None:
+        """Refuse a stretch by the length of its packets, before more of it is decoded.
+
+        Without this, hours of silence in a small file are decoded until the memory's limit is
+        reached.
+        """
+        assert self._stream is not None
+        seconds = packet_seconds(self._path, self._stream.index, start, end)
+        media_limits().check_seconds(self._path.name, seconds)
+        if self._last is not None:
+            model = self._last
+            count = int(seconds * model.rate) * len(model.samples) * 4
+            self._budget.expect(max(0, count - self._kept_bytes), sample_rate=model.rate)
+
     @property
     def _end_seconds(self) -> float:
         return self._last.end / self._last.rate if self._last else 0.0
@@ -204,7 +234,10 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             Whether such a block came; False: the file ended before it.
         """
         while self._kept and self._kept[0].end <= start * self._kept[0].rate:
-            self._budget.release(self._kept.popleft().samples)
+            dropped = self._kept.popleft().samples
+            self._kept_bytes -= dropped.nbytes
+            self._budget.release(dropped)
+        is_measured = self._kept_bytes > _MEASURED_BYTES
         while end is None or self._last is None or self._last.start < end * self._last.rate:
             block = next(self._blocks, None)
             if block is None:
@@ -214,6 +247,13 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             if block.end > start * block.rate:
                 self._budget.hold(block.samples, sample_rate=block.rate)
                 self._kept.append(block)
+                self._kept_bytes += block.samples.nbytes
+                until = block.end / block.rate
+                until = until if end is None else min(until, end)
+                media_limits().check_seconds(self._path.name, until - start)
+                if self._kept_bytes > _MEASURED_BYTES and not is_measured:
+                    self._expect_packets_fit(start, end)
+                    is_measured = True
         return True
 
     def _assemble(self, first: int, stop: int, *, is_last: bool) -> tuple[np.ndarray, int | None]:

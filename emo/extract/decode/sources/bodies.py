@@ -14,14 +14,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, local
 from typing import BinaryIO
 
 from emo.errors import EmoError, MediaError, StoreError
+from emo.extract.decode.limits import MediaLimits, media_limits, set_limits
 from emo.store.backend.cache_folder import cache_folder, limit_bytes, writing_cache
 from emo.store.backend.cached_part import GET_BYTES, CachedPart
 from emo.store.backend.errors import PARTS_ARE_KEPT
-from emo.store.backend.https import allow_hosts, download
+from emo.store.backend.https import MOST_DOWNLOAD_SECONDS, allow_hosts, download
 from emo.store.backend.object_path import ObjectPath
 from emo.untrusted.addresses import is_url
 from emo.untrusted.files import UnfitFileError, open_regular
@@ -34,6 +35,25 @@ MOST_OPEN = 16
 """Most files that a process keeps open; those in memory do not count."""
 FAILURE_SECONDS = 30.0
 """A file that could not be read is not tried again for so long."""
+
+
+class _Fetched(local):
+    """What the calling thread has fetched so far; repeated tries of a request do not count."""
+
+    requests: int = 0
+    size_bytes: int = 0
+
+    def add(self, requests: int, size_bytes: int) -> None:
+        self.requests += requests
+        self.size_bytes += size_bytes
+
+
+_fetched = _Fetched()
+
+
+def fetched() -> tuple[int, int]:
+    """Return how many requests for media the calling thread has sent so far, and their bytes."""
+    return _fetched.requests, _fetched.size_bytes
 
 
 class Body(ABC):
@@ -130,6 +150,7 @@ class _Blocks(Body):
                 ]
                 with as_media_errors(self._url):
                     self._part.fetch(ends)
+                _fetched.add(len(ends), sum(stop - start for start, stop in ends))
                 self._fetched.update(lacking)
 
 
@@ -144,7 +165,7 @@ class _Kept:
         """When and why a file could not be read: pictures and sound of a clip ask for it, but only
         the first of them waits for all tries."""
 
-    def get(self, file: str) -> Body:
+    def get(self, file: str, most_bytes: float | None) -> Body:
         key = f"{file} {_version(file)}"
         with self._lock:
             opening = self._opening.setdefault(key, Lock())
@@ -157,7 +178,7 @@ class _Kept:
             if failure is not None and time.monotonic() - when < FAILURE_SECONDS:
                 raise MediaError(str(failure))
             try:
-                body = _opened(file)
+                body = _opened(file, most_bytes)
             except MediaError as error:
                 with self._lock:
                     self._failures[key] = time.monotonic(), error
@@ -197,25 +218,29 @@ def _kept(_pid: int) -> _Kept:
     return _Kept()
 
 
-def body_of(file: str) -> Body:
+def body_of(file: str, *, is_shard: bool = False) -> Body:
     """Return the bytes of a file, opened now or kept from an earlier clip.
 
     Args:
         file: URL, or absolute path.
+        is_shard: whether it is a tar shard, whose size ``--max-bytes`` does not limit.
 
     Raises:
         MediaError: the file cannot be read.
     """
-    return _kept(os.getpid()).get(file)  # a forked process has its own
+    most = None if is_shard else media_limits().file_bytes
+    return _kept(os.getpid()).get(file, most)  # a forked process has its own
 
 
-def begin_job(hosts: Iterable[str]) -> None:
+def begin_job(hosts: Iterable[str], limits: MediaLimits) -> None:
     """Allow the hosts of a job, and read anew what failed or came by https, without a version.
 
     Args:
         hosts: hosts from which media may be read by https.
+        limits: limits of its media.
     """
     allow_hosts(hosts)
+    set_limits(limits)
     _kept(os.getpid()).forget_unversioned()
 
 
@@ -226,6 +251,7 @@ def as_media_errors(url: str) -> Iterator[None]:
     Raises:
         MediaError: the block raised a StoreError or an OSError.
     """
+    began, most = time.monotonic(), media_limits().fetch_seconds
     try:
         yield
     except FileNotFoundError as error:
@@ -236,6 +262,8 @@ def as_media_errors(url: str) -> Iterator[None]:
             ) from error
         raise MediaError(f"no such object: {url}") from error
     except StoreError as error:
+        if most is not None and time.monotonic() - began >= most:
+            raise MediaError(f"{url}: not read within {most:g} s (--timeout)") from error
         raise MediaError(str(error).replace(f" {PARTS_ARE_KEPT}", "")) from error
     except OSError as error:
         raise MediaError(f"{url}: cannot be read: {error.strerror or error}") from error
@@ -255,10 +283,10 @@ def _version(file: str) -> str:
         return path.media_bucket.facts(path.key).etag
 
 
-def _opened(file: str) -> Body:
+def _opened(file: str, most_bytes: float | None) -> Body:
     if not is_url(file):
         return _shard_file(file)
-    return _by_https(file) if file.startswith("https:") else _object(file)
+    return (_by_https if file.startswith("https:") else _object)(file, most_bytes)
 
 
 def _shard_file(file: str) -> Body:
@@ -274,7 +302,7 @@ def _shard_file(file: str) -> Body:
     return _File(os.fdopen(handle, "rb"), f"{size} {os.fstat(handle).st_mtime_ns}")
 
 
-def _object(url: str) -> Body:
+def _object(url: str, most_bytes: float | None) -> Body:
     """Open an object of a bucket: a small one by one request, a large one in blocks."""
     path = ObjectPath.parse(url)
     assert path is not None
@@ -283,14 +311,17 @@ def _object(url: str) -> Body:
         facts = bucket.facts(path.key)
         if facts.st_size < 0:  # the listing did not have it when the job was planned
             raise FileNotFoundError(2, "no such object", url)
+        if most_bytes is not None:
+            media_limits().check_bytes(url, facts.st_size)
         if facts.st_size > MOST_IN_MEMORY:
             return _Blocks(path, CachedPart(path, facts, bucket), url)
         size = facts.st_size
         data = bucket.read_range(path.key, 0, size, facts) if size else b""
+        _fetched.add(1, size)
         return _Memory(data, facts.etag)
 
 
-def _by_https(url: str) -> Body:
+def _by_https(url: str, most_bytes: float | None) -> Body:
     """Read a file by https into memory, or into a temporary file if it is large."""
     folder = cache_folder()
     with ExitStack() as unless_kept:
@@ -301,9 +332,12 @@ def _by_https(url: str) -> Body:
                     MOST_IN_MEMORY, "w+b", dir=str(folder), prefix="media-"
                 )
                 file: BinaryIO = unless_kept.enter_context(spooled)  # type: ignore[assignment]
-                download(url, file, limit_bytes() // 4)
+                most = limit_bytes() // 4 if most_bytes is None else int(most_bytes)
+                seconds = media_limits().fetch_seconds or MOST_DOWNLOAD_SECONDS
+                download(url, file, most, most_seconds=seconds)
         except EmoError as error:
             raise MediaError(str(error)) from error
+        _fetched.add(1, file.tell())
         if file.tell() > MOST_IN_MEMORY:
             unless_kept.pop_all()
             return _File(file, "")  # the temporary file has no name, and is gone with the process

@@ -107,7 +107,7 @@ class FarFile:
     def _span(self) -> tuple[Body, int, int]:
         """Return what holds the bytes, the first byte in it, and how many there are."""
         address = self.address
-        body = body_of(address.file)
+        body = body_of(address.file, is_shard=address.member is not None)
         if address.member is None:
             return body, 0, body.size_bytes
         if address.offset is not None:
