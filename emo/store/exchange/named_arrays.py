@@ -24,6 +24,7 @@ from emo.store.exchange.contents import (
     contents_fields,
     spec_of,
 )
+from emo.store.exchange.labels import LABEL_NAMES, cells_of_columns
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 
@@ -100,7 +101,7 @@ def find_clips(
     streams: dict[str, Callable[[], StreamTokens]] = {}
     for name in arrays:
         stream, lengths_name = _stream_of(name, arrays)
-        if stream is None or name == id_name:
+        if stream is None or name == id_name or _is_label(name, arrays[name], len(ids)):
             continue
         if stream in streams:
             raise StoreError(f"{path}: two arrays hold the tokens of {stream!r}, one is {name}")
@@ -111,10 +112,33 @@ def find_clips(
             f"{path}: no tokens: expected arrays (ΣT, D) with offsets, (N, L, D) with lengths or "
             f"(N, D); found {_shapes(arrays)}"
         )
-    ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
+    others = [name for name in arrays if name not in used]
+    labels = {n: arrays[n] for n in others if _is_label(n, arrays[n], len(ids))}
+    ignored = tuple(f"{n} {tuple(arrays[n].shape)}" for n in others if n not in labels)
+    facts = contents_fields(file.document)
+    if labels and "cells" not in facts:
+        facts["cells"] = cells_of_columns(ids, {n: _column(file, n) for n in labels})
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
-    return Contents(ids, LazyDict(made), ignored=ignored, **contents_fields(file.document))
+    return Contents(ids, LazyDict(made), ignored=ignored, **facts)
+
+
+def _is_label(name: str, array: Any, clips: int) -> bool:
+    """Return whether an array has a cell for each clip: (N,), or (N, 1) under a label's name."""
+    if array.dtype.kind not in "OSTUiufb" or array.shape[:1] != (clips,):
+        return False
+    is_column = tuple(array.shape[1:]) == (1,) and name.rsplit("/")[-1].lower() in LABEL_NAMES
+    return len(array.shape) == 1 or is_column
+
+
+def _column(file: _File, name: str) -> Iterator[Any]:
+    """Iterate over the cells of an array of labels, of which a few are read at a time."""
+    array = file.arrays[name]
+    for start in range(0, file.clips, _FEW_IDS):
+        for cell in np.asarray(array[start : start + _FEW_IDS]).reshape(-1).tolist():
+            size = len(cell) if isinstance(cell, str | bytes) else 0
+            file.budget.take(size + _TEXT_BYTES, f"labels {name}")
+            yield cell
 
 
 def _ids(array: Any, budget: Budget, name: str) -> Iterator[str]:

@@ -132,7 +132,16 @@ def test_parquet_of_others_with_one_vector_a_clip(tmp_path):
     ).to_parquet(tmp_path / "old.parquet")  # fmt: skip
     report = import_file("parquet", tmp_path / "old.parquet", tmp_path / "store")
     assert Store(tmp_path / "store").read("old/x").values.tolist() == [[1, 2], [3, 4]]
-    assert "left out: label" in report.table()
+    assert "labels in the file: label (--manifest FILE writes them)" in report.table()
+    assert report.cells == {"a": {"label": "joy"}, "b": {"label": "fear"}}
+
+
+def test_labels_beside_arrays_are_not_tokens_but_cells(tmp_path):
+    arrays = {"ids": ["a", "b"], "x": np.ones((2, 3)), "emotion": ["joy", "fear"]}
+    np.savez(tmp_path / "x.npz", **arrays, label=np.array([[1], [0]]))
+    report = import_file("npz", tmp_path / "x.npz", tmp_path / "store", wants_labels=True)
+    assert report.cells["a"] == {"emotion": "joy", "label": "1"}
+    assert list(Store(tmp_path / "store").recipes["x"].recipe.streams) == ["x"]
 
 
 def test_h5py_reads_groups_with_offsets(folder, export):
