@@ -18,6 +18,9 @@ TIME_NAMES = (
 )  # fmt: skip
 """Names of columns that say where and how surely something was measured, not what."""
 
+UNNAMED = "unnamed"
+"""Name of a column without one, such as the row numbers that pandas writes."""
+
 
 def cell_text(value: Any) -> str:
     """Return a value of another tool as a cell of a manifest.

@@ -3,32 +3,30 @@
 Source: zeroQiaoba/MERTools, MERBench/toolkit (utils/read_data.py, preprocess/meld.py).
 """
 
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import (
-    MOST_DOCUMENT,
-    Contents,
-    StreamTokens,
-    contents_fields,
-    parse_document,
-    spec_of,
+from emo.store.exchange.clip_folder import (
+    check_folder,
+    file_name,
+    ordered,
+    read_document,
+    write_clips,
+    write_document,
 )
+from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.exchange.format import Format
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import shortened
-from emo.untrusted.files import first_odd_entry, read_regular
 from emo.untrusted.npy import array_bytes
 
 UTT, FRA = "-UTT", "-FRA"
@@ -37,10 +35,6 @@ CORPORA = ("train", "val", "test")
 """Splits that ``label.npz`` has."""
 NO_VALENCE = -10
 """Value that MERBench writes for a clip without valence."""
-_SAFE = " ()[]+,;=@~-_."
-_DOCUMENT = "emo.json"
-_MOST_BYTES = 255 - len(".npy")
-"""Most bytes of a file's name without its ending."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +67,15 @@ class Mertools(Format):
 
         Links in the folder are refused: they may lead to files outside of it.
         """
-        if path.is_dir() and (odd := first_odd_entry(path)):
-            raise StoreError(f"{odd[0]}: refused: {odd[1]}; put the file itself there")
+        check_folder(path)
         root = path / "features" if (path / "features").is_dir() else path
         folders = sorted(f for f in root.glob("*") if f.is_dir() and f.name[-4:] in (UTT, FRA))
         if not folders:
             raise StoreError(f"{path}: no folder in it is called NAME{UTT} or NAME{FRA}")
-        document: Mapping[str, Any] = {}
-        if (path / _DOCUMENT).is_file():
-            document = _read_document(path / _DOCUMENT)
+        document = read_document(path)
         names = _stream_names(folders, document)
         files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
-        ids = _order({clip_id for each in files.values() for clip_id in each}, document)
+        ids = ordered({clip_id for each in files.values() for clip_id in each}, document)
         budget = self.budget(path)
         streams = {name: _rows(name, files[name], ids, document, budget) for name in names}
         lines = tuple(_order_notes(files))
@@ -92,7 +83,7 @@ class Mertools(Format):
 
     def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
         """Write a file for each clip and stream; in file names, unsafe characters become %XX."""
-        names = {clip_id: _file_name(clip_id) for clip_id in contents.ids}
+        names = {clip_id: file_name(clip_id, "mertools") for clip_id in contents.ids}
         written = {}
         for stream, rows in contents.streams.items():
             if rows.spec.dim == 1 and rows.lengths.max() > 1:
@@ -101,43 +92,13 @@ class Mertools(Format):
                 )
             ending = UTT if rows.lengths.max(initial=0) <= 1 else FRA
             written[f"{stream}{ending}"] = stream
-            _write_stream(path / "features", f"{stream}{ending}", contents, rows, names)
+            root = path / "features"
+            write_clips(root / f"{stream}{ending}", contents, rows, names, ending == UTT)
             if ending == FRA and options.means:
-                _write_stream(path / "features", f"{stream}{UTT}", contents, rows, names)
-        document = contents.document() | {"folders": written, "order": list(contents.ids)}
-        text = json.dumps(document, ensure_ascii=False)
-        (path / _DOCUMENT).write_text(text, encoding="utf-8")
+                write_clips(root / f"{stream}{UTT}", contents, rows, names, is_mean=True)
+        write_document(path, contents, written)
         if contents.cells:
             np.savez_compressed(path / "label.npz", **_corpora(contents, names, options))
-
-
-def _file_name(clip_id: str) -> str:
-    """Return the name of a clip's file, without its ending."""
-    name = quote(clip_id, safe=_SAFE)
-    if len(name) > _MOST_BYTES:
-        raise StoreError(
-            f"clip {clip_id!r}: its file would have a name of {len(name)} bytes, and file systems "
-            f"allow {_MOST_BYTES}; choose another format than mertools"
-        )
-    return name
-
-
-def _write_stream(
-    root: Path, folder: str, contents: Contents, rows: StreamTokens, names: Mapping[str, str]
-) -> None:
-    """Write the files of one stream into ``folder``; one named X-UTT gets means over tokens."""
-    (root / folder).mkdir(parents=True)
-    for first, ragged in rows.blocks():
-        for row, tokens in enumerate(ragged, start=first):
-            if not len(tokens):
-                continue
-            array = tokens
-            if folder.endswith(UTT):
-                is_mean = len(tokens) > 1
-                array = tokens.mean(axis=0, dtype=np.float32) if is_mean else tokens[0]
-            file = io.BytesIO()  # into a file, np.save does not say why it failed
-            np.save(file, np.ascontiguousarray(array))
-            (root / folder / f"{names[contents.ids[row]]}.npy").write_bytes(file.getbuffer())
 
 
 def _corpora(
@@ -189,12 +150,6 @@ def _files(folder: Path, is_ours: bool) -> dict[str, Path]:
     return found
 
 
-def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
-    """Return ids in the order of the document, if there is one; others sorted after them."""
-    rank = {clip_id: k for k, clip_id in enumerate(document.get("order", []))}
-    return sorted(ids, key=lambda clip_id: (rank.get(clip_id, len(rank)), clip_id))
-
-
 def _rows(
     stream: str,
     files: Mapping[str, Path],
@@ -240,15 +195,6 @@ def _take(file: Path, budget: Budget) -> None:
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"{file}: not an .npy file of numbers: {shortened(str(error))}") from error
     budget.take(size, str(file))
-
-
-def _read_document(file: Path) -> Mapping[str, Any]:
-    """Read the JSON document that :meth:`Mertools.write` put beside the folders."""
-    try:
-        data = read_regular(file, most_bytes=MOST_DOCUMENT, follow_links=False)
-        return parse_document(data.decode("utf-8"), file)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file} cannot be read: {shortened(str(error))}") from error
 
 
 def frames_of(folder: Path) -> list[Path]:

@@ -108,8 +108,8 @@ class Parquet(Format):
             for name, rows in contents.streams.items()
         }
         document = json.dumps(contents.document(), ensure_ascii=False)
-        names = dict.fromkeys(name for row in contents.cells.values() for name in row)
-        names = [name for name in names if name not in ("id", *kinds)]
+        labels = dict.fromkeys(name for row in contents.cells.values() for name in row)
+        names = [name for name in labels if name not in ("id", *kinds)]
         schema = pa.schema(
             [("id", pa.string()), *((name, pa.string()) for name in names), *kinds.items()],
             metadata={DOCUMENT: document.encode()},
