@@ -78,6 +78,8 @@ class Contents:
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> column of a manifest -> cell; empty: no manifest was given, or, in contents that
     were read from a file, it has no labels."""
+    label_names: tuple[str, ...] = ()
+    """Columns of labels that a file has, where their cells were not wanted and not read."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Facts of the file to keep in the recipe, as JSON values, such as its metadata."""
     ignored: tuple[str, ...] = ()

@@ -28,6 +28,8 @@ from emo.store.exchange.labels import LABEL_NAMES, cells_of_columns
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 
+ROW = "#row"
+"""Word in place of a name of ids: the clips are numbered from 0."""
 _IDS = "OSTUiu"
 """Kinds of numpy dtypes that ids can have."""
 MOST_LETTERS = 4096
@@ -44,7 +46,9 @@ LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
 class ArrayOptions:
     """Options for reading arrays that other tools wrote."""
 
-    ids: str | None = field(default=None, metadata={"help": "The array of clip ids."})
+    ids: str | None = field(
+        default=None, metadata={"help": "The array of clip ids; #row numbers the clips from 0."}
+    )
     lengths: str | None = field(
         default=None, metadata={"help": "Lengths of padded streams that have none of their own."}
     )
@@ -91,6 +95,8 @@ def find_clips(
     Raises:
         StoreError: no ids, no streams, padded tokens without lengths, or shapes that disagree.
     """
+    if options.ids == ROW:
+        arrays = {**arrays, ROW: np.arange(_rows_of_any(arrays, path))}
     id_name = _id_name(arrays, path, options)
     try:
         ids = list(_ids(arrays[id_name], budget, id_name))
@@ -161,8 +167,18 @@ def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> st
     raise StoreError(
         f"{path}: no clip ids: expected (N,) text or whole numbers {' or '.join(names)}; "
         f"found {_shapes(arrays)}. "
-        "Name the array with -o ids=NAME"
+        "Name the array with -o ids=NAME, or number the clips with -o ids=#row"
     )
+
+
+def _rows_of_any(arrays: Mapping[str, Any], path: Path) -> int:
+    """Return the number of clips of arrays without ids: that of lengths, else of a stream."""
+    for name, array in arrays.items():
+        stream, lengths = _stream_of(name, arrays)
+        if stream is not None:
+            shape = arrays[lengths].shape if lengths else array.shape
+            return int(shape[0]) - bool(lengths and lengths.endswith("offsets"))
+    raise StoreError(f"{path}: no array of tokens; found {_shapes(arrays)}")
 
 
 def _stream_of(name: str, arrays: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -95,6 +95,7 @@ def import_file(
     if odd := kind_of_file(path):
         raise StoreError(f"{path}: {odd}; give a file that {name} wrote")
     form.most_bytes, form.allow_pickle = most_bytes, allow_pickle
+    form.wants_labels = wants_labels
     with ExitStack() as file:
         unread = f"cannot be read as {name}"
         with foreign_file(path, StoreError, unread):
@@ -122,14 +123,14 @@ def import_file(
         lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
         lines += contents.lines
         cells, unknown = known_cells(contents.cells)
-        lines += _labels_line(cells) if not wants_labels else []
+        lines += _labels_line(cells, contents.label_names) if not wants_labels else []
         lines += [f"unknown labels (nan), left empty: {unknown:,}"] * bool(unknown and wants_labels)
         return TransferReport(_rows(contents), done, before, failures, tuple(lines), cells)
 
 
-def _labels_line(cells: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _labels_line(cells: Mapping[str, Mapping[str, str]], unread: Sequence[str]) -> list[str]:
     """Return a line that names the labels in a file, which ``--manifest`` would write."""
-    names = list(dict.fromkeys(name for row in cells.values() for name in row))
+    names = list(dict.fromkeys([*(name for row in cells.values() for name in row), *unread]))
     more = [f"and {len(names) - 10} more"] * (len(names) > 10)
     shown = [shortened(name, 40) for name in names[:10]] + more
     return [f"labels in the file: {', '.join(shown)} (--manifest FILE writes them)"] * bool(names)

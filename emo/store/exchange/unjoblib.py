@@ -12,7 +12,7 @@ import pickle
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class _Wrapper:
 class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
     """Python's own unpickler in Python, of which BUILD is replaced: it reads the arrays."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[Any, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
 
     def __init__(self, file: _Counted, path: Path, budget: Budget) -> None:
         super().__init__(file, encoding="latin1")

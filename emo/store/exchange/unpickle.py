@@ -116,12 +116,15 @@ class DTypeState:
     """A numpy dtype in the pickle, until its state is read."""
 
     def __init__(self, name: str) -> None:
+        """Take the name, such as ``f4``."""
         self.name, self.order = name, "<"
 
     def __setstate__(self, state: Any) -> None:
+        """Keep the byte order."""
         self.order = ">" if state[1] == ">" else "<"
 
     def made(self) -> np.dtype[Any]:
+        """Return the dtype; raise ValueError for a type that is not allowed."""
         if not isinstance(self.name, str) or not _DTYPE.fullmatch(self.name):
             raise ValueError(f"numpy type {self.name!r}; expected {ALLOWED}")
         return np.dtype(self.name).newbyteorder(self.order)  # type: ignore[arg-type]
@@ -143,13 +146,16 @@ class Reader(pickle.Unpickler):
     """Unpickler that maps the names in numpy's pickles to the functions below; refuses others."""
 
     def __init__(self, file: io.BytesIO, path: Path) -> None:
+        """Take the bytes, and their path for messages."""
         super().__init__(file, encoding="latin1")  # Python 2 wrote the bytes of arrays as text
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a name; refuse any other."""
         return stand_in(module, name, self._path)
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refuse objects outside of the file."""
         raise StoreError(f"{self._path}: refused: the pickle refers to objects outside of it")
 
 

@@ -90,8 +90,11 @@ class Parquet(Format):
             name: partial(_rows, name, table[name], f"{path}: {name}", document) for name in lists
         }
         facts = contents_fields(document)
-        facts.setdefault("cells", _cells(path, ids, _label_names(schema, id_name), budget))
-        named = {name for row in facts["cells"].values() for name in row}
+        labels = _label_names(schema, id_name)
+        if self.wants_labels and "cells" not in facts:
+            facts["cells"] = _cells(path, ids, labels, budget)
+        named = {*labels, *(name for row in facts.get("cells", {}).values() for name in row)}
+        facts["label_names"] = tuple(labels)
         others = tuple(n for n in schema.names if n not in (id_name, *lists) and n not in named)
         yield Contents(ids, LazyDict(streams), ignored=others, **facts)
 

@@ -18,15 +18,13 @@ from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import LABEL_NAMES, TIME_NAMES, cell_text
-from emo.store.exchange.named_arrays import ID_NAMES, ids_as_text
+from emo.store.exchange.named_arrays import ID_NAMES, ROW, ids_as_text
 from emo.store.exchange.tables.columns import ColumnOptions, choose_columns, matching
 from emo.store.exchange.tables.file import TableFile, open_table
 from emo.store.exchange.tables.spool import Spool
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import short_repr
 
-ROW = "#row"
-"""Word in place of a column of ids: the rows are numbered from 0."""
 _IDS = (
     *ID_NAMES, "file", "filename", "file_name", "clip_id", "utterance_id", "utt_id", "segment_id",
     "video_id", "segment",

@@ -51,7 +51,7 @@ def test_csv_files_of_pandas_have_a_row_for_each_token(tmp_path, clips):
     with pytest.raises(StoreError, match=r"c2.csv: other columns than .*c0.csv: column 'b' is in"):
         bring(tmp_path, "files", tmp_path / "in", recipe="two")
     frame.assign(b=np.nan).to_csv(tmp_path / "in" / "c2.csv")
-    with pytest.raises(StoreError, match="c2.csv: .*none of its columns|c2.csv: other columns"):
+    with pytest.raises(StoreError, match=r"c2.csv: .*none of its columns|c2.csv: other columns"):
         bring(tmp_path, "files", tmp_path / "in", recipe="two")
 
 
@@ -66,7 +66,7 @@ def test_tensors_are_read_with_weights_only(tmp_path, clips):
     with pytest.raises(StoreError, match=r"c1.pt: not a file of tensors .*weights_only=True"):
         bring(tmp_path, "files", tmp_path / "in", recipe="two")
     torch.save(torch.ones(1, 1).expand(10**9, 10**4), tmp_path / "in" / "c1.pt")
-    with pytest.raises(StoreError, match="--most-bytes allows more"):
+    with pytest.raises(StoreError, match=r"--most-bytes allows more"):
         bring(tmp_path, "files", tmp_path / "in", recipe="two")
 
 
@@ -75,7 +75,7 @@ def test_sub_folders_are_streams_or_ids_as_the_user_says(tmp_path, clips):
         (tmp_path / "in" / name).mkdir()
         for clip_id, tokens in clips.items():
             np.save(tmp_path / "in" / name / f"{clip_id}.npy", tokens)
-    with pytest.raises(StoreError, match="has sub-folders, such as audio: -o folders=ids"):
+    with pytest.raises(StoreError, match=r"has sub-folders, such as audio: -o folders=ids"):
         bring(tmp_path, "files", tmp_path / "in")
     folder, _ = bring(tmp_path, "files", tmp_path / "in", "folders=streams")
     assert_is(folder, clips, "video")
@@ -106,14 +106,14 @@ def test_a_file_that_was_cut_off_a_link_and_two_endings_are_refused(tmp_path, cl
     file = tmp_path / "in" / "c0.npy"
     np.save(file, clips["c2"])
     file.write_bytes(file.read_bytes()[:-4])
-    with pytest.raises(StoreError, match="c0.npy: its header says 36 bytes.*there are 32"):
+    with pytest.raises(StoreError, match=r"c0.npy: its header says 36 bytes.*there are 32"):
         bring(tmp_path, "files", tmp_path / "in")
     np.save(file, clips["c2"])
     (tmp_path / "in" / "c1.csv").write_text("a\n1\n")
-    with pytest.raises(StoreError, match="files of one ending .*found 1 .npy and 1 .csv; choose"):
+    with pytest.raises(StoreError, match=r"files of one ending .*found 1 .npy and 1 .csv; choose"):
         bring(tmp_path, "files", tmp_path / "in")
     (tmp_path / "in" / "c2.npy").symlink_to("/etc/passwd")
-    with pytest.raises(StoreError, match="c2.npy: refused: it is a link"):
+    with pytest.raises(StoreError, match=r"c2.npy: refused: it is a link"):
         bring(tmp_path, "files", tmp_path / "in")
 
 

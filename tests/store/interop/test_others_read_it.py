@@ -131,8 +131,10 @@ def test_parquet_of_others_with_one_vector_a_clip(tmp_path):
     pd.DataFrame({"name": ["a", "b"], "x": [[1.0, 2.0], [3.0, 4.0]], "label": ["joy", "fear"]}
     ).to_parquet(tmp_path / "old.parquet")  # fmt: skip
     report = import_file("parquet", tmp_path / "old.parquet", tmp_path / "store")
-    assert Store(tmp_path / "store").read("old/x").values.tolist() == [[1, 2], [3, 4]]
     assert "labels in the file: label (--manifest FILE writes them)" in report.table()
+    options = {"recipe": "again", "wants_labels": True}
+    report = import_file("parquet", tmp_path / "old.parquet", tmp_path / "store", **options)
+    assert Store(tmp_path / "store").read("old/x").values.tolist() == [[1, 2], [3, 4]]
     assert report.cells == {"a": {"label": "joy"}, "b": {"label": "fear"}}
 
 
