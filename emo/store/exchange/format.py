@@ -71,8 +71,9 @@ class Format(ABC):
     StoreError for tokens that they cannot hold."""
     allow_pickle: bool = False
     """True when the user gave ``--allow-pickle``; an import sets it."""
-    wants_labels: bool = True
-    """False when nobody asked for the labels in a file: those that take room need not be read."""
+    wants_labels: bool = False
+    """True when somebody asked for the labels in a file; others need not be read if they take room.
+    """
     most_bytes: int = MOST_BYTES
     """Most bytes that the arrays of a file may take once they are decoded; an import sets it."""
     ReadOptions: ClassVar[type] = NoOptions

@@ -9,6 +9,7 @@ import io
 import lzma
 import math
 import pickle
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -162,16 +163,40 @@ def object_array(path: Path, budget: Budget) -> np.ndarray:
         StoreError: it is no such file, or holds anything that is not allowed.
     """
     with pickle_of_others(path), path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, _ = read(file)
-        data = file.read()
-        budget.take(len(data), "the file")
-        found = unpickle(data, path, budget)
+        return _object_array(file, path, budget)
+
+
+def object_members(path: Path, budget: Budget) -> dict[str, np.ndarray]:
+    """Return name -> array of the arrays of objects in an .npz.
+
+    Raises:
+        StoreError: it is no such file, or holds anything that is not allowed.
+    """
+    with pickle_of_others(path), zipfile.ZipFile(path) as archive:
+        found = {}
+        for info in archive.infolist():
+            budget.check(info.file_size, info.filename[:60])
+            with archive.open(info) as member:
+                name = info.filename.removesuffix(".npy")
+                found[name] = _object_array(member, path, budget)
+        return found
+
+
+def _object_array(file: Any, path: Path, budget: Budget) -> np.ndarray:
+    """Return the array of the bytes of an .npy file: a header and a pickle."""
+    version = np.lib.format.read_magic(file)
+    is_short = version == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if is_short else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if not dtype.hasobject:
+        raise ValueError(f"an array of {dtype}")
+    data = file.read()
+    budget.take(len(data), "the file")
+    found = unpickle(data, path, budget)
+    if shape == () and not isinstance(found, np.ndarray):
+        cell = found
+        found = np.empty((), object)
+        found[()] = cell
     if not isinstance(found, np.ndarray) or found.shape != shape:
-        raise StoreError(f"{path}: not an array of objects")
+        raise ValueError(f"an array of shape {shape}")
     return found

@@ -17,8 +17,8 @@ def bring(tmp_path, name, file, *options, **wanted):
     return Store(store).recipes[wanted["recipe"]], report
 
 
-def send(tmp_path, name, *options, **wanted):
+def send(tmp_path, form, *options, name="out", **wanted):
     """Export the store in ``tmp_path / "store"``; return the file."""
-    out = tmp_path / f"out-{name}"
-    export_file(name, tmp_path / "store", out, options=options, **wanted)
+    out = tmp_path / name
+    export_file(form, tmp_path / "store", out, options=options, **wanted)
     return out

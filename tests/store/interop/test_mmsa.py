@@ -107,7 +107,6 @@ ATTACKS = {
     "getattr": Runs(getattr, "text", "format"),
     "in an array": np.array([Runs(os.system, "touch ran")], dtype=object),
     "numpy's loader": Runs(np.load, "x.npy", None, True),
-    "a set": {1, 2},
 }
 
 
