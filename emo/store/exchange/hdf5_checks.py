@@ -15,19 +15,22 @@ MOST_NAMES = 10_000
 """Largest number of groups and data sets of a file."""
 
 
-def collect_datasets(file: Any, path: Path, budget: Budget) -> dict[str, Any]:
+def collect_datasets(
+    file: Any, path: Path, budget: Budget, *, most_names: int | None = None
+) -> dict[str, Any]:
     """Return all data sets of a file by their full names.
 
     Args:
         file: the opened ``h5py.File``.
         path: its path, for messages.
         budget: bytes that may be taken; those of all data sets are counted.
+        most_names: largest number of groups and data sets; None: ``MOST_NAMES``.
 
     Raises:
         StoreError: a link, data in another file, an unknown filter, or too many bytes or names.
     """
     arrays: dict[str, Any] = {}
-    _collect(file, "", arrays, path, set())
+    _collect(file, "", arrays, path, set(), most_names or MOST_NAMES)
     for name, array in arrays.items():
         _check(name, array, path, budget)
     return arrays
@@ -50,7 +53,9 @@ def _check(name: str, array: Any, path: Path, budget: Budget) -> None:
     budget.take(math.prod(array.shape) * item, f"array {name}")
 
 
-def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path, seen: set[int]) -> None:
+def _collect(
+    group: Any, prefix: str, arrays: dict[str, Any], path: Path, seen: set[int], most: int
+) -> None:
     """Add all data sets below ``group`` to ``arrays``, by their full names.
 
     A group that has several names is visited under the first one only: a few groups that hold each
@@ -62,6 +67,7 @@ def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path, seen: 
         arrays: full name -> data set, to be extended.
         path: the file, for error messages.
         seen: addresses of the groups that were visited, to be extended.
+        most: largest number of groups and data sets.
     """
     import h5py
 
@@ -70,9 +76,9 @@ def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path, seen: 
         return
     seen.add(address)
     for name in group:
-        if len(seen) + len(arrays) > MOST_NAMES:
+        if len(seen) + len(arrays) > most:
             raise StoreError(
-                f"{path}: refused: it has more than {MOST_NAMES:,} groups and data sets; expected "
+                f"{path}: refused: it has more than {most:,} groups and data sets; expected "
                 "the ids, and values and offsets of each stream"
             )
         where = f"{prefix}{name}"
@@ -82,7 +88,7 @@ def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path, seen: 
         if isinstance(found, h5py.Group):
             if prefix.count("/") > 8:
                 raise StoreError(f"{path}: groups are nested too deeply at {where}")
-            _collect(found, f"{where}/", arrays, path, seen)
+            _collect(found, f"{where}/", arrays, path, seen, most)
         elif isinstance(found, h5py.Dataset):
             if found.is_virtual or found.external:
                 raise StoreError(f"{path}: refused: {where} has its data in another file")

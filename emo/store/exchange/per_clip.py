@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import StreamTokens, spec_of
+from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import shortened
 from emo.untrusted.npy import array_facts
@@ -35,8 +37,8 @@ def streams_of(
     arrays: Mapping[str, Mapping[str, ClipArray]],
     ids: Sequence[str],
     document: Mapping[str, Any],
-) -> dict[str, StreamTokens]:
-    """Return streams of tokens from an array for each clip.
+) -> Mapping[str, StreamTokens]:
+    """Return streams of tokens from an array for each clip; each is built when it is asked for.
 
     Args:
         arrays: stream -> clip id -> tokens.
@@ -46,7 +48,9 @@ def streams_of(
     Raises:
         StoreError: the arrays of a stream differ in width or dtype.
     """
-    return {name: _stream(name, found, ids, document) for name, found in arrays.items()}
+    return LazyDict(
+        {name: partial(_stream, name, found, ids, document) for name, found in arrays.items()}
+    )
 
 
 def _stream(
