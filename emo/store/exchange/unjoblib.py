@@ -110,10 +110,10 @@ class _Wrapper:
     state: Any = None
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
+class _Reader(pickle._Unpickler):
     """Python's own unpickler in Python, of which BUILD is replaced: it reads the arrays."""
 
-    dispatch: ClassVar[dict[Any, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[Any, Any]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: _Counted, path: Path, budget: Budget) -> None:
         super().__init__(file, encoding="latin1")
@@ -127,9 +127,10 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
 
     def load_build(self) -> None:
         """Give an object its state; in place of a wrapper, put the array that follows."""
-        state, target = self.stack.pop(), self.stack[-1]
+        stack: list[Any] = self.stack  # type: ignore[attr-defined]
+        state, target = stack.pop(), stack[-1]
         if isinstance(target, _Wrapper):
-            self.stack[-1] = self._array(state)
+            stack[-1] = self._array(state)
         elif isinstance(target, ArrayState | DTypeState):
             target.__setstate__(state)
         else:

@@ -204,7 +204,8 @@ def _contents(found: _Dialogues, path: Path) -> Contents:
                 )
     own = [cell_text(i) for key in turns for i in found.ids.get(key, ())]
     is_own = len(own) == sum(turns.values()) and max(Counter(own).values(), default=2) == 1
-    ids, cells = [], {}
+    ids: list[str] = []
+    cells: dict[str, dict[str, str]] = {}
     for key, count in turns.items():
         for turn in range(count):
             clip_id = own[len(ids)] if is_own else f"{cell_text(key)}_{turn}"

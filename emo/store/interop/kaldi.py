@@ -221,12 +221,13 @@ def _read(
     if kind != b"CM":
         packed = np.frombuffer(data, "<u2" if kind == b"CM2" else "u1").reshape(shape)
         scale = np.float32(span / (65535 if kind == b"CM2" else 255))
-        return (np.float32(low) + packed * scale).astype(np.float32)
+        plain: np.ndarray = (np.float32(low) + packed * scale).astype(np.float32)
+        return plain
     rows, columns = shape
     points = np.frombuffer(data[: 8 * columns], "<u2").reshape(columns, 4)
     p0, p25, p75, p100 = (low + points * np.float32(span / 65535)).astype(np.float32).T[..., None]
     codes = np.frombuffer(data[8 * columns :], "u1").reshape(columns, rows).astype(np.float32)
-    found = np.where(
+    found: np.ndarray = np.where(
         codes <= 64,
         p0 + (p25 - p0) * codes / 64,
         np.where(
@@ -234,7 +235,8 @@ def _read(
             p75 + (p100 - p75) * (codes - 192) / 63,
         ),
     )  # fmt: skip
-    return found.T.astype(np.float32)
+    unpacked: np.ndarray = found.T.astype(np.float32)
+    return unpacked
 
 
 def _text_matrix(opened: Any, start: int, where: str, budget: Budget) -> tuple[ClipArray, int]:

@@ -123,7 +123,7 @@ class _Reading:
         self._starts: list[int] = []
         self._rows: dict[str, int] = {}
         self._cells: list[dict[str, str]] = []
-        self._dtype = _dtype(options, path)
+        self._dtype = np.dtype(table.dtype if options.dtype == "auto" else options.dtype)
 
     def contents(self) -> Contents:
         """Read all rows and return the clips."""
@@ -296,13 +296,6 @@ def _id_columns(table: TableFile, path: Path, options: TableReadOptions) -> tupl
 def _whole(cell: object) -> object:
     """Return a cell of an id; whole numbers that pandas made floats become whole again."""
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
-
-
-def _dtype(options: TableReadOptions, path: Path) -> np.dtype:
-    """Return the dtype in which the numbers are kept."""
-    if options.dtype != "auto":
-        return np.dtype(options.dtype)
-    return np.dtype("float64" if path.suffix.lower() == ".parquet" else "float32")
 
 
 def _with_seconds(cells: Mapping[str, str]) -> dict[str, str]:

@@ -229,7 +229,8 @@ def _lengths(array: Any, lengths: Any, where: str, options: XyReadOptions) -> np
     found = np.full(len(array), longest) if lengths is None else np.asarray(lengths).reshape(-1)
     if len(found) != len(array) or (found < 0).any() or found.dtype.kind not in "iu":
         raise StoreError(f"{where}: its lengths are no {len(array)} whole numbers from 0")
-    return np.minimum(found, longest).astype(np.int64)
+    kept: np.ndarray = np.minimum(found, longest).astype(np.int64)
+    return kept
 
 
 def _add_labels(cells: list[dict[str, str]], name: str, array: Any, where: str) -> None:

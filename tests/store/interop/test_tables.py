@@ -48,7 +48,8 @@ def test_pandas_tables_come_back_bit_by_bit(tmp_path):
     assert folder.read("features").values.tobytes() == frame[["x", "y2", "z"]].values.tobytes()
     assert "unnamed" in report.table()
     frame.to_parquet(tmp_path / "t.parquet")
-    _, report = bring(tmp_path, "table", tmp_path / "t.parquet", "dtype=float32", recipe="b")
+    again, report = bring(tmp_path, "table", tmp_path / "t.parquet", recipe="b")
+    assert again.read("features").values.tobytes() == folder.read("features").values.tobytes()
     assert report.cells["c4"] == {"label": "b"}
 
 

@@ -56,6 +56,8 @@ class TableFile:
     """Blocks of rows; cells of CSV are text."""
     first_row: int
     """Number that messages give the first row of numbers."""
+    dtype: str = "float32"
+    """Type that holds the numbers as the file does."""
 
 
 @contextmanager
@@ -91,7 +93,10 @@ def _open_parquet(path: Path, file: Any, options: TextOptions, budget: Budget) -
         size = parquet.metadata.row_group(group).total_byte_size
         budget.check_piece(size, f"row group {group}")
     kinds = {each.name: _kind(each.type) for each in schema}
-    return TableFile(list(schema.names), kinds, parquet.iter_batches(_ROWS), 1)
+    floats = [each.type for each in schema if pa.types.is_floating(each.type)]
+    is_single = floats and not any(pa.types.is_float64(each) for each in floats)
+    dtype = "float32" if is_single else "float64"
+    return TableFile(list(schema.names), kinds, parquet.iter_batches(_ROWS), 1, dtype)
 
 
 def _kind(kind: pa.DataType) -> str:
