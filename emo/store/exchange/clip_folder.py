@@ -27,7 +27,7 @@ def check_folder(path: Path) -> None:
         raise StoreError(f"{odd[0]}: refused: {odd[1]}; put the file itself there")
 
 
-def file_name(clip_id: str, form: str) -> str:
+def clip_file_name(clip_id: str, form: str) -> str:
     """Return the name of a clip's file without its ending; unsafe characters become %XX.
 
     Args:
@@ -76,7 +76,7 @@ def write_clips(
             write_npy(folder / f"{names[contents.ids[row]]}.npy", array)
 
 
-def write_document(path: Path, contents: Contents, folders: Mapping[str, str]) -> None:
+def write_folder_document(path: Path, contents: Contents, folders: Mapping[str, str]) -> None:
     """Write the JSON document into a folder.
 
     Args:
@@ -89,8 +89,8 @@ def write_document(path: Path, contents: Contents, folders: Mapping[str, str]) -
     (path / DOCUMENT_FILE).write_text(text, encoding="utf-8")
 
 
-def read_document(path: Path) -> Mapping[str, Any]:
-    """Return the document that :func:`write_document` put into a folder; {}: there is none."""
+def read_folder_document(path: Path) -> Mapping[str, Any]:
+    """Return the document that :func:`write_folder_document` put there; {}: none."""
     file = path / DOCUMENT_FILE
     if not file.is_file():
         return {}

@@ -18,7 +18,7 @@ TIME_NAMES = (
 )  # fmt: skip
 """Names of columns that say where and how surely something was measured, not what."""
 
-UNNAMED = "unnamed"
+UNNAMED_COLUMN = "unnamed"
 """Name of a column without one, such as the row numbers that pandas writes."""
 
 

@@ -33,7 +33,7 @@ class ClipArray:
     """Returns the tokens (T, D)."""
 
 
-def streams_of(
+def streams_of_clips(
     arrays: Mapping[str, Mapping[str, ClipArray]],
     ids: Sequence[str],
     document: Mapping[str, Any],

@@ -66,8 +66,8 @@ def _collect(value: Any, name: str, found: dict[str, Any], where: str, budget: B
     elif isinstance(value, list | tuple) and value and all(isinstance(e, str) for e in value):
         found[name] = np.array(value, dtype=object)
     elif isinstance(value, list | tuple):
-        for place, each in enumerate(value):
-            _collect(each, f"{name}/{place}".lstrip("/"), found, where, budget)
+        for position, each in enumerate(value):
+            _collect(each, f"{name}/{position}".lstrip("/"), found, where, budget)
     elif isinstance(value, bool | int | float | str):
         found[name] = np.array(value)
     elif value is not None:

@@ -22,7 +22,7 @@ from emo.store.exchange.unpickle import (
     ArrayState,
     DTypeState,
     pickle_of_others,
-    plain,
+    plain_object,
     stand_in,
     unpickle,
 )
@@ -54,7 +54,7 @@ def read_any_pickle(path: Path, budget: Budget) -> Any:
         data = _decoded(path, budget)
         if b"NumpyArrayWrapper" not in data:
             return unpickle(data, path, budget)
-        return plain(_Reader(_Counted(data, budget), path, budget).load(), path)
+        return plain_object(_Reader(_Counted(data, budget), path, budget).load(), path)
 
 
 def _decoded(path: Path, budget: Budget) -> bytes:

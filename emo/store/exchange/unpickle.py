@@ -55,7 +55,7 @@ def unpickle(data: bytes, path: Path, budget: Budget) -> Any:
         budget: bytes that may be taken.
     """
     _check_operations(data, path, budget)
-    return plain(Reader(io.BytesIO(data), path).load(), path)
+    return plain_object(Reader(io.BytesIO(data), path).load(), path)
 
 
 @contextmanager
@@ -220,7 +220,7 @@ _NAMES: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-def plain(value: Any, path: Path) -> Any:
+def plain_object(value: Any, path: Path) -> Any:
     """Convert what :class:`Reader` loaded to lists, dicts and arrays.
 
     Args:

@@ -17,7 +17,7 @@ from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.patient_file import PatientFile
-from emo.store.exchange.per_clip import ClipArray, array_of, streams_of
+from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
 from emo.untrusted.budget import Budget
 
 _MOST_CLIPS = 5_000_000
@@ -145,7 +145,7 @@ def _contents(
             cells.setdefault(clip_id, {})[column] = value
     known = {i: cells.get(i, {}) for i in ids} if cells else {}
     line = f"ids: names of the arrays, such as {ids[0]}"
-    return Contents(ids, streams_of(streams, ids, {}), cells=known, lines=(line,))
+    return Contents(ids, streams_of_clips(streams, ids, {}), cells=known, lines=(line,))
 
 
 def _split(name: str, options: ClipArrayOptions) -> tuple[str, str]:

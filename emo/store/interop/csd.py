@@ -21,7 +21,7 @@ from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.labels import cell_text
-from emo.store.exchange.per_clip import ClipArray, array_of, streams_of
+from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
 from emo.untrusted.budget import Budget
 
 _MOST_NAMES = 1_000_000
@@ -81,7 +81,7 @@ class Csd(Format):
             ids = list(dict.fromkeys(i for found in streams.values() for i in found))
             _add_times(cells, ids, streams, options)
             yield Contents(
-                ids, streams_of(streams, ids, {}),
+                ids, streams_of_clips(streams, ids, {}),
                 cells={i: cells[i] for i in ids if i in cells},
                 facts={"metadata": metadata}, lines=tuple(_lines(ids, streams)),
             )  # fmt: skip

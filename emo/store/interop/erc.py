@@ -94,8 +94,8 @@ def _of_lists(data: Mapping[str, Any], path: Path) -> _Dialogues:
     for name, dialogues in data.items():
         if name not in _SPLITS:
             continue
-        for place, dialogue in enumerate(dialogues):
-            vid = str(dialogue.get("vid", f"{name}{place}"))
+        for position, dialogue in enumerate(dialogues):
+            vid = str(dialogue.get("vid", f"{name}{position}"))
             if vid in found.splits:
                 raise StoreError(f"{path}: dialogue {vid!r} is in it twice")
             found.splits[vid] = _SPLITS[name]
@@ -223,7 +223,7 @@ def _contents(found: _Dialogues, path: Path) -> Contents:
 
 
 def _cell(value: Any) -> str:
-    """Return a label as text; of a one-hot list its place."""
+    """Return a label as text; of a one-hot list its position."""
     array = np.asarray(value) if isinstance(value, list | np.ndarray) else None
     return cell_text(value) if array is None else str(int(array.argmax()))
 

@@ -14,19 +14,19 @@ import numpy as np
 from emo.errors import StoreError, plural
 from emo.store.exchange.clip_folder import (
     check_folder,
-    file_name,
+    clip_file_name,
     ordered,
-    read_document,
+    read_folder_document,
     write_clips,
-    write_document,
+    write_folder_document,
 )
 from emo.store.exchange.contents import Contents, contents_fields
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.npy_headers import npz_members
-from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of
+from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips
 from emo.store.exchange.tables.columns import ColumnOptions
-from emo.store.exchange.tables.one_clip import ClipTables
+from emo.store.exchange.tables.one_clip import TokenTables
 from emo.store.exchange.tables.spool import Spool
 from emo.store.exchange.tensors import tensor_file
 from emo.untrusted.budget import Budget
@@ -61,7 +61,7 @@ class Files(Format):
     def read(self, path: Path, options: FilesReadOptions) -> Iterator[Contents]:
         """Find the clips by the names of the files; links are refused."""
         check_folder(path)
-        document = read_document(path)
+        document = read_folder_document(path)
         budget = self.budget(path)
         files, lines = _files(path, options, is_ours=bool(document))
         streams: dict[str, dict[str, ClipArray]] = defaultdict(dict)
@@ -82,17 +82,17 @@ class Files(Format):
             ids = ordered({clip_id for _, clip_id, _ in files}, document)
             facts = contents_fields(document)
             facts = facts if cells == {} else {"cells": cells, **facts}
-            made = streams_of(streams, ids, document)
+            made = streams_of_clips(streams, ids, document)
             yield Contents(ids, made, lines=tuple(lines + reader.lines), **facts)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write STREAM/CLIP.npy (T, D) for each clip and stream, and emo.json with the rest."""
-        names = {clip_id: file_name(clip_id, "files") for clip_id in contents.ids}
-        folders = {file_name(stream, "files"): stream for stream in contents.streams}
+        names = {clip_id: clip_file_name(clip_id, "files") for clip_id in contents.ids}
+        folders = {clip_file_name(stream, "files"): stream for stream in contents.streams}
         for folder, stream in folders.items():
             rows = contents.streams[stream]
             write_clips(path / folder, contents, rows, names, is_mean=False)
-        write_document(path, contents, folders)
+        write_folder_document(path, contents, folders)
 
 
 def _files(
@@ -141,7 +141,7 @@ class _Reader:
 
     def __init__(self, options: FilesReadOptions, budget: Budget, spool: Spool) -> None:
         self._options, self._budget, self._spool = options, budget, spool
-        self._tables = ClipTables(options, budget, stream=options.stream)
+        self._tables = TokenTables(options, budget, stream=options.stream)
 
     @property
     def lines(self) -> list[str]:

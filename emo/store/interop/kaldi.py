@@ -20,13 +20,13 @@ from emo.errors import StoreError
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
-from emo.store.exchange.per_clip import ClipArray, array_of, streams_of
+from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import short_repr
 from emo.untrusted.files import UnfitFileError, read_regular
 
 _RANGE = re.compile(r"(.*?)(\[[\d:,]*\])?$")
-_PLACE = re.compile(r"(.*?)(?::(\d+))?$")
+_POSITION = re.compile(r"(.*?)(?::(\d+))?$")
 _MOST_KEY = 4096
 _MOST_LIST = 2**30
 _TYPES = {b"FM": "<f4", b"DM": "<f8", b"FV": "<f4", b"DV": "<f8"}
@@ -65,7 +65,9 @@ class Kaldi(Format):
                 raise StoreError(f"{file}: has no matrix or vector")
         ids = list(dict.fromkeys(key for found in streams.values() for key in found))
         cells = _labels(folder, ids) if path.is_dir() else {}
-        yield Contents(ids, streams_of(streams, ids, {}), cells=cells, lines=("ids: Kaldi's keys",))
+        yield Contents(
+            ids, streams_of_clips(streams, ids, {}), cells=cells, lines=("ids: Kaldi's keys",)
+        )
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write STREAM.ark and STREAM.scp, whose paths are relative to the folder."""
@@ -120,9 +122,9 @@ def _scp(file: Path, folder: Path, budget: Budget) -> Iterator[tuple[str, ClipAr
         found = _RANGE.fullmatch(rest)
         if found is None or found[2]:
             raise StoreError(f"{where}: ranges of rows such as {rest[-20:]} are not read")
-        place = _PLACE.fullmatch(found[1])
-        ark = _inside(place[1] if place else rest, folder, where)
-        offset = int(place[2]) if place and place[2] else 0
+        position = _POSITION.fullmatch(found[1])
+        ark = _inside(position[1] if position else rest, folder, where)
+        offset = int(position[2]) if position and position[2] else 0
         yield key, _matrix(ark, offset, f"{where}: {key}", budget)[0]
 
 

@@ -114,9 +114,9 @@ def _of_cells(name: str, cells: list[Any], path: Path, options: MatOptions) -> d
     widths = {shape[1]: k for k, shape in reversed(list(enumerate(shapes))) if shape[0]}
     kinds = {each.dtype.name for each in arrays if each.size}
     if len(widths) > 1 or len(kinds) > 1:
-        places = ", ".join(f"{name}{{{k + 1}}} has {width}" for width, k in widths.items())
+        positions = ", ".join(f"{name}{{{k + 1}}} has {width}" for width, k in widths.items())
         raise StoreError(
-            f"{path}: {name}: expected matrices (T, D) of one width and type; {places}; "
+            f"{path}: {name}: expected matrices (T, D) of one width and type; {positions}; "
             f"{', '.join(sorted(kinds))}; -o transpose=true if they are (D, T)"
         )
     if not widths:

@@ -17,11 +17,11 @@ from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.clip_folder import (
     check_folder,
-    file_name,
+    clip_file_name,
     ordered,
-    read_document,
+    read_folder_document,
     write_clips,
-    write_document,
+    write_folder_document,
 )
 from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.exchange.format import Format
@@ -93,7 +93,7 @@ class Mertools(Format):
         folders = sorted(f for f in root.glob("*") if f.is_dir() and f.name[-4:] in (UTT, FRA))
         if not folders:
             raise StoreError(f"{path}: no folder in it is called NAME{UTT} or NAME{FRA}")
-        document = read_document(path)
+        document = read_folder_document(path)
         names = _stream_names(folders, document)
         files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
         ids = ordered({clip_id for each in files.values() for clip_id in each}, document)
@@ -114,7 +114,7 @@ class Mertools(Format):
 
     def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
         """Write a file for each clip and stream; in file names, unsafe characters become %XX."""
-        names = {clip_id: file_name(clip_id, "mertools") for clip_id in contents.ids}
+        names = {clip_id: clip_file_name(clip_id, "mertools") for clip_id in contents.ids}
         written = {}
         for stream, rows in contents.streams.items():
             if rows.spec.dim == 1 and rows.lengths.max() > 1:
@@ -127,7 +127,7 @@ class Mertools(Format):
             write_clips(root / f"{stream}{ending}", contents, rows, names, ending == UTT)
             if ending == FRA and options.means:
                 write_clips(root / f"{stream}{UTT}", contents, rows, names, is_mean=True)
-        write_document(path, contents, written)
+        write_folder_document(path, contents, written)
         if contents.cells:
             corpora = _corpora(contents, names, options)
             np.savez_compressed(path / LOADERS[options.loader][0], **corpora)

@@ -16,9 +16,9 @@ from emo.errors import StoreError
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
-from emo.store.exchange.per_clip import ClipArray, array_of, streams_of
+from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
 from emo.store.exchange.tables.columns import ColumnOptions
-from emo.store.exchange.tables.one_clip import ClipTables
+from emo.store.exchange.tables.one_clip import TokenTables
 from emo.store.exchange.tables.spool import Spool
 
 _FACTS = ("frame", "face_id", "timestamp", "confidence", "success")
@@ -57,7 +57,7 @@ class OpenFace(Format):
         files = sorted(path.rglob("*.csv")) if path.is_dir() else []
         if not files:
             raise StoreError(f"{path}: expected a folder with CSV files of OpenFace, found none")
-        tables = ClipTables(
+        tables = TokenTables(
             options,
             self.budget(path),
             stream="openface",
@@ -85,7 +85,7 @@ class OpenFace(Format):
             ids = list(next(iter(streams.values())))
             is_kept = "left out" if options.failed == "drop" else "kept (-o failed=drop)"
             yield Contents(
-                ids, streams_of(streams, ids, {}), failures=failures, notes=notes,
+                ids, streams_of_clips(streams, ids, {}), failures=failures, notes=notes,
                 facts={"columns": {name: list(each) for name, each in tables.columns.items()}},
                 lines=(
                     "ids: names of the files without .csv", *tables.lines,

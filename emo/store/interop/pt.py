@@ -14,7 +14,7 @@ from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
-from emo.store.exchange.per_clip import resident, streams_of
+from emo.store.exchange.per_clip import resident, streams_of_clips
 from emo.store.exchange.tensors import tensor_file
 
 
@@ -85,6 +85,6 @@ def _by_clip(found: dict[str, Any], path: Path, options: PtOptions) -> Contents:
     ids = list(dict.fromkeys(i for each in streams.values() for i in each))
     line = f"ids: names of the tensors, such as {ids[0]}"
     return Contents(
-        ids, streams_of(streams, ids, {}), cells={i: cells[i] for i in ids if i in cells},
+        ids, streams_of_clips(streams, ids, {}), cells={i: cells[i] for i in ids if i in cells},
         lines=(line,),
     )  # fmt: skip

@@ -29,7 +29,7 @@ _IDS = (
     *ID_NAMES, "file", "filename", "file_name", "clip_id", "utterance_id", "utt_id", "segment_id",
     "video_id", "segment",
 )  # fmt: skip
-_SLOT = re.compile(r"\{([^{}]+)\}")
+_PART = re.compile(r"\{([^{}]+)\}")
 _TIME = re.compile(r"(\d+) days (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _TEXT_BYTES = 64
 
@@ -117,7 +117,7 @@ class _Reading:
         taken = [*self._id_columns, *listed]
         self._numbers = choose_columns(table, str(path), options, options.stream, taken)
         self._listed = listed
-        is_pattern = bool(_SLOT.search(options.id or ""))
+        is_pattern = bool(_PART.search(options.id or ""))
         self._own_ids = () if is_pattern else self._id_columns  # parts of a pattern stay labels
         self._ids: list[str] = []
         self._starts: list[int] = []
@@ -146,15 +146,15 @@ class _Reading:
         """Add the clips that begin in a block of rows, with their labels."""
         names = self._label_columns()
         columns = [batch.column(name).to_pylist() for name in names]
-        for place, clip_id in enumerate(self._ids_of(batch, first)):
+        for position, clip_id in enumerate(self._ids_of(batch, first)):
             if self._options.rows == "tokens" and self._ids and self._ids[-1] == clip_id:
                 continue
             if clip_id in self._rows:
-                raise StoreError(self._twice(clip_id, first + place))
-            self._rows[clip_id] = first + place
+                raise StoreError(self._twice(clip_id, first + position))
+            self._rows[clip_id] = first + position
             self._ids.append(clip_id)
-            self._starts.append(first + place)
-            cells = [cell_text(column[place]) for column in columns]
+            self._starts.append(first + position)
+            cells = [cell_text(column[position]) for column in columns]
             self._budget.take(sum(map(len, [clip_id, *cells])) + _TEXT_BYTES, "ids and labels")
             self._cells.append(dict(zip(names, cells, strict=True)))
 
@@ -164,9 +164,9 @@ class _Reading:
             yield from map(str, range(first, first + batch.num_rows))
             return
         lists = [batch.column(name).to_pylist() for name in self._id_columns]
-        pattern = self._options.id if _SLOT.search(self._options.id or "") else None
-        for place, cells in enumerate(zip(*lists, strict=True)):
-            row = self._table.first_row + first + place
+        pattern = self._options.id if _PART.search(self._options.id or "") else None
+        for position, cells in enumerate(zip(*lists, strict=True)):
+            row = self._table.first_row + first + position
             where = f"{self._path}: row {row}, column {self._id_columns[0]}"
             try:
                 words = [each.strip() for each in ids_as_text(map(_whole, cells))]
@@ -175,7 +175,7 @@ class _Reading:
             if "" in words:
                 raise StoreError(f"{where}: the id is empty")
             found = dict(zip(self._id_columns, words, strict=True))
-            yield _SLOT.sub(lambda slot: found[slot[1]], pattern) if pattern else words[0]  # noqa: B023
+            yield _PART.sub(lambda part: found[part[1]], pattern) if pattern else words[0]  # noqa: B023
 
     def _label_columns(self) -> list[str]:
         """Return the columns whose cells go to a manifest: those of text, or of a label's name."""
@@ -194,7 +194,7 @@ class _Reading:
         ]  # fmt: skip
 
     def _twice(self, clip_id: str, row: int) -> str:
-        """Return the message about an id that stands in two places."""
+        """Return the message about an id that stands in two positions."""
         start = self._table.first_row
         return (
             f"{self._path}: id {short_repr(clip_id)} is in row {start + self._rows[clip_id]} and "
@@ -208,8 +208,8 @@ class _Reading:
         self, values: np.ndarray, starts: np.ndarray, streams: Mapping[str, Sequence[str]]
     ) -> Contents:
         """Return the clips; those with a cell that is no finite number are failures."""
-        places = {name: k for k, name in enumerate(self._numbers.candidates)}
-        chosen = {name: [places[n] for n in columns] for name, columns in streams.items()}
+        positions = {name: k for k, name in enumerate(self._numbers.candidates)}
+        chosen = {name: [positions[n] for n in columns] for name, columns in streams.items()}
         used = sorted(k for columns in chosen.values() for k in columns)
         failures = self._failures(values, starts, used)
         kept = np.array([i for i, clip_id in enumerate(self._ids) if clip_id not in failures], int)
@@ -276,11 +276,11 @@ def _id_columns(table: TableFile, path: Path, options: TableReadOptions) -> tupl
     if options.id == ROW:
         return [], "ids: the numbers of the rows, from 0 (-o id=#row)"
     if options.id and options.id not in table.names:
-        slots = list(dict.fromkeys(_SLOT.findall(options.id)))
-        for name in slots or [options.id]:
+        parts = list(dict.fromkeys(_PART.findall(options.id)))
+        for name in parts or [options.id]:
             if name not in table.names:
                 raise StoreError(f"{path}: {unknown('column', name, table.names)}")
-        return slots, f"ids: {options.id}"
+        return parts, f"ids: {options.id}"
     if options.id:
         return [options.id], f"ids: column {options.id}"
     lower = {name.lower(): name for name in reversed(table.names)}

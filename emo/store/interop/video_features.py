@@ -15,7 +15,7 @@ from emo.errors import StoreError
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
-from emo.store.exchange.per_clip import ClipArray, npy_file, streams_of
+from emo.store.exchange.per_clip import ClipArray, npy_file, streams_of_clips
 from emo.untrusted.budget import Budget
 
 _FACTS = ("fps", "timestamps_ms")
@@ -81,7 +81,10 @@ class VideoFeatures(Format):
         if others:
             lines.append(f"other files, left out: {len(others):,}, such as {others[0]}")
         yield Contents(
-            ids, streams_of(streams, ids, {}), notes=_notes(facts, ids, budget), lines=tuple(lines)
+            ids,
+            streams_of_clips(streams, ids, {}),
+            notes=_notes(facts, ids, budget),
+            lines=tuple(lines),
         )
 
 

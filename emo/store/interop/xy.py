@@ -54,7 +54,7 @@ class _Name:
 
 
 class Xy(Format):
-    """X (N, D), X (N, L, D) or N arrays (T, D), y (N,) and ids; also X_train, X_audio_test …"""
+    """X (N, D), X (N, L, D) or N arrays (T, D), y (N,) and ids; also X_train, X_audio_test."""
 
     extension = ".npz"
     may_be_pickle = True

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from emo.errors import StoreError
 from emo.plugins import unknown
-from emo.store.exchange.labels import LABEL_NAMES, TIME_NAMES, UNNAMED
+from emo.store.exchange.labels import LABEL_NAMES, TIME_NAMES, UNNAMED_COLUMN
 from emo.store.exchange.tables.file import TableFile, TextOptions
 from emo.untrusted.documents import short_repr
 
@@ -95,9 +95,9 @@ class NumberColumns:
         """
         names = self.candidates
         found = np.full((batch.num_rows, len(names)), np.nan)
-        for place, name in enumerate(names):
+        for position, name in enumerate(names):
             if self.are_numbers.get(name) is not False:
-                found[:, place] = self._column(name, batch.column(name))
+                found[:, position] = self._column(name, batch.column(name))
         self.row += batch.num_rows
         return found
 
@@ -130,17 +130,17 @@ class NumberColumns:
     def _slowly(self, name: str, words: Sequence[str | None]) -> np.ndarray:
         """Parse a column of which Arrow could not; find the first word that is no number."""
         numbers = np.full(len(words), np.nan)
-        for place, word in enumerate(words):
+        for position, word in enumerate(words):
             if word is None:
                 continue
             try:
-                numbers[place] = float("x" if "_" in word else word)
+                numbers[position] = float("x" if "_" in word else word)
             except ValueError:
                 if name not in self.are_numbers:
                     self.are_numbers[name] = False
                     return np.full(len(words), np.nan)
                 raise StoreError(
-                    f"{self.where}: row {self.table.first_row + self.row + place}, column "
+                    f"{self.where}: row {self.table.first_row + self.row + position}, column "
                     f"{short_repr(name)}: {short_repr(word)} is no number, and the rows before "
                     f"are; leave the column out with -o columns='*,!{name}'"
                 ) from None
@@ -214,7 +214,7 @@ def _matches(name: str, glob: str) -> bool:
 
 def _is_no_feature(name: str) -> bool:
     """Return whether a column is a label, a time or a row number by its name."""
-    return name.lower() in (*LABEL_NAMES, *TIME_NAMES, UNNAMED)
+    return name.lower() in (*LABEL_NAMES, *TIME_NAMES, UNNAMED_COLUMN)
 
 
 def _few(names: Sequence[Any]) -> str:

@@ -13,16 +13,16 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from emo.errors import StoreError
-from emo.store.exchange.labels import UNNAMED
+from emo.store.exchange.labels import UNNAMED_COLUMN
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import short_repr, shortened
 
-EXTENSIONS = (".csv", ".tsv", ".txt", ".arff", ".parquet")
+TABLE_EXTENSIONS = (".csv", ".tsv", ".txt", ".arff", ".parquet")
 """Endings of tables."""
 _BLOCK_BYTES = 2**24
 _HEADER_BYTES = 2**22
 """Most bytes of the first line, which names the columns."""
-MOST_COLUMNS = 200_000
+_MOST_COLUMNS = 200_000
 """Largest number of columns of a table."""
 _ROWS = 4096
 
@@ -73,8 +73,8 @@ def open_table(path: Path, options: TextOptions, budget: Budget) -> Iterator[Tab
         StoreError: another ending, no table, two columns of one name, or a row of another length.
     """
     ending = path.suffix.lower()
-    if ending not in EXTENSIONS:
-        raise StoreError(f"{path}: expected a table, one of {' '.join(EXTENSIONS)}")
+    if ending not in TABLE_EXTENSIONS:
+        raise StoreError(f"{path}: expected a table, one of {' '.join(TABLE_EXTENSIONS)}")
     opened = {".parquet": _open_parquet, ".arff": _open_arff}.get(ending, _open_csv)
     try:
         with path.open("rb") as file:
@@ -119,7 +119,7 @@ def _open_csv(path: Path, file: Any, options: TextOptions, budget: Budget) -> Ta
     delimiter = options.delimiter or _delimiter(text, path)
     cells = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
     has_header = _has_header(cells, options, path)
-    names = [cell.strip() or UNNAMED for cell in cells] if has_header else []
+    names = [cell.strip() or UNNAMED_COLUMN for cell in cells] if has_header else []
     names = names or [str(number) for number in range(len(cells))]
     _check_names(names, path)
     file.seek(0)
@@ -180,8 +180,8 @@ def _is_number(word: str) -> bool:
 
 def _check_names(names: list[str], path: Path) -> None:
     """Raise StoreError for too many columns, or two of one name."""
-    if len(names) > MOST_COLUMNS:
-        raise StoreError(f"{path}: has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
+    if len(names) > _MOST_COLUMNS:
+        raise StoreError(f"{path}: has {len(names):,} columns; at most {_MOST_COLUMNS:,} are read")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise StoreError(f"{path}: two columns are called {short_repr(twice[0])}; rename one")

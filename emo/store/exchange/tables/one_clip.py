@@ -16,7 +16,7 @@ Keep = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class ClipTable:
+class TokenTable:
     """The tokens of one clip."""
 
     streams: Mapping[str, np.ndarray]
@@ -25,7 +25,7 @@ class ClipTable:
     """Column that is no feature -> float64 (rows,)."""
 
 
-class ClipTables:
+class TokenTables:
     """Reads tables whose columns must agree."""
 
     def __init__(
@@ -54,7 +54,7 @@ class ClipTables:
         self.lines: list[str] = []
         """Lines for people about columns that are no features."""
 
-    def read(self, file: Path) -> ClipTable:
+    def read(self, file: Path) -> TokenTable:
         """Read one table.
 
         Raises:
@@ -83,10 +83,10 @@ class ClipTables:
         found = dict(zip(named, np.concatenate(facts).T, strict=True))
         values: np.ndarray = np.concatenate(blocks)
         keep = np.ones(len(values), bool) if self._keep is None else self._keep(found)
-        places = {name: place for place, name in enumerate(numbers.candidates)}
+        positions = {name: position for position, name in enumerate(numbers.candidates)}
         streams = {}
         for stream, names in columns.items():
-            tokens = values[:, [places[name] for name in names]]
+            tokens = values[:, [positions[name] for name in names]]
             wrong = np.argwhere(~np.isfinite(tokens) & keep[:, None])
             if len(wrong):
                 row, column = wrong[0].tolist()
@@ -95,7 +95,7 @@ class ClipTables:
                     "finite number as float32"
                 )
             streams[stream] = tokens[keep]
-        return ClipTable(streams, found)
+        return TokenTable(streams, found)
 
     def _check(self, file: Path, columns: Mapping[str, list[str]]) -> None:
         """Raise StoreError unless the columns are those of the first table."""
