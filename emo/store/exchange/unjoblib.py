@@ -38,6 +38,8 @@ _DECODERS: dict[bytes, Callable[[], Any]] = {
     b"\x5d\x00": lzma.LZMADecompressor,
 }  # fmt: skip
 """First bytes of a compressed file -> its decoder: joblib's zlib, gzip, bz2, xz and lzma."""
+COMPRESSED = tuple(_DECODERS)
+"""First bytes of the compressed files that are read."""
 
 
 def read_any_pickle(path: Path, budget: Budget) -> Any:

@@ -124,6 +124,8 @@ def test_mmsa_without_splits_is_refused(export):
 def test_pandas_reads_the_parquet(folder, export):
     table = pd.read_parquet(export("parquet")).set_index("id")
     assert table["audio"]["c3"] is None
+    assert table["label"].tolist() == ["joy"] * 9
+    assert table["split"]["c1"] == "val"
     np.testing.assert_array_equal(np.stack(table["face"]["c0"]), folder.read("face", ["c0"])[0])
 
 
