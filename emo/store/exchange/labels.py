@@ -20,6 +20,8 @@ TIME_NAMES = (
 
 UNNAMED_COLUMN = "unnamed"
 """Name of a column without one, such as the row numbers that pandas writes."""
+ROW_NAMES = (UNNAMED_COLUMN, "id", "ids", "index", "row")
+"""Names of columns that tell rows apart."""
 
 
 def cell_text(value: Any) -> str:

@@ -266,6 +266,12 @@ def _check_ids(ids: Sequence[str], path: Path) -> None:
             what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
             raise StoreError(f"{path} holds {what}; ids must be unique, not empty, and of one line")
         seen.add(clip_id)
+        try:
+            clip_id.encode()
+        except UnicodeEncodeError:
+            raise StoreError(
+                f"{path}: clip {clip_id!a}: its id is no text in UTF-8; rename it"
+            ) from None
 
 
 def _check_sizes(contents: Contents, budget: Budget) -> None:

@@ -23,6 +23,8 @@ from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
 from emo.untrusted.budget import Budget
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.kinds import AnyJson
 
 _MOST_NAMES = 1_000_000
 _MOST_TEXT = 20_000
@@ -150,14 +152,17 @@ def _plain(root: str) -> str:
 def _value(dataset: Any) -> Any:
     """Return a value of the metadata, which the SDK writes as JSON text."""
     if h5py.check_string_dtype(dataset.dtype) is None:
-        return np.asarray(dataset[()]).reshape(-1)[:100].tolist()
-    if dataset.size != 1:
-        return [str(each)[:_MOST_TEXT] for each in dataset.asstr()[:100]]
-    text = str(np.asarray(dataset.asstr()[()]).reshape(-1)[0])[:_MOST_TEXT]
+        return [cell_text(each) for each in np.asarray(dataset[()]).reshape(-1)[:100]]
+    texts = np.asarray(dataset.asstr(errors="replace")[()], object).reshape(-1)[:100]
+    kept = [str(each)[:_MOST_TEXT].encode("utf-8", "replace").decode() for each in texts]
+    if len(kept) != 1:
+        return kept
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        found = parse_checked(kept[0], AnyJson(), most_bytes=4 * _MOST_TEXT)
+        json.dumps(found, ensure_ascii=False).encode()  # halves of characters cannot be written
+    except (DocumentError, UnicodeEncodeError):
+        return kept[0]
+    return found
 
 
 def _add_labels(

@@ -1,5 +1,7 @@
 """Plain folders of one file for each clip, and OpenFace's: names are ids, links are refused."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,6 +116,12 @@ def test_a_file_that_was_cut_off_a_link_and_two_endings_are_refused(tmp_path, cl
         bring(tmp_path, "files", tmp_path / "in")
     (tmp_path / "in" / "c2.npy").symlink_to("/etc/passwd")
     with pytest.raises(StoreError, match=r"c2.npy: refused: it is a link"):
+        bring(tmp_path, "files", tmp_path / "in")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path, clips):
+    np.save(os.fsdecode(os.fsencode(tmp_path / "in") + b"/a\xff.npy"), clips["c0"])
+    with pytest.raises(StoreError, match=r"its id is no text in UTF-8; rename it"):
         bring(tmp_path, "files", tmp_path / "in")
 
 

@@ -106,6 +106,16 @@ def test_computational_sequences_keep_their_metadata(tmp_path):
     assert "(aligned)" in report.table()
 
 
+@pytest.mark.parametrize("text", ['{"a": NaN}', '"\\ud800"', "[" * 999, "plain"])
+def test_metadata_that_are_no_json_are_kept_as_text(tmp_path, text):
+    sequence(tmp_path / "a.csd", "COVAREP", CLIPS, metadata=False)
+    with h5py.File(tmp_path / "a.csd", "a") as file:
+        file["COVAREP/metadata/contact"] = [text]
+        file["COVAREP/metadata/version"] = [np.nan]
+    folder, _ = bring(tmp_path, "csd", tmp_path / "a.csd")
+    assert folder.recipe.facts["metadata"]["COVAREP"]["version"] == ["nan"]
+
+
 def test_sequences_that_are_not_aligned_are_whole_videos_and_no_infinity_is_stored(tmp_path):
     clips = CLIPS | {"v9": np.array([[1, 2, -np.inf]], "f4")}  # COVAREP has such
     sequence(tmp_path / "a.csd", "COVAREP", clips)

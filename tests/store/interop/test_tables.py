@@ -24,7 +24,7 @@ def test_opensmile_brackets_are_no_globs_and_times_are_no_features(tmp_path):
     assert report.cells["b.wav"] == {"emotion": "fear"}
     text = report.table()
     assert "ids: column name (-o id=COLUMN names another)" in text
-    assert "left out because of their names (times, labels): frameTime, emotion" in text
+    assert "left out because of their names (times, labels, ids): frameTime, emotion" in text
     folder, _ = bring(tmp_path, "table", tmp_path / "s.csv", "columns=F0[1]", recipe="one")
     assert folder.read("features").values.tolist() == [[2], [4]]
 
@@ -143,3 +143,26 @@ def test_a_table_goes_out_and_comes_back(tmp_path):
     assert back.read("features").values.tobytes() == folder.read("audio").values.tobytes()
     assert report.cells["c,1"] == {"label": "joy"}
     assert pd.read_csv(out).shape == (6, 5)
+
+
+def test_row_numbers_of_pandas_and_other_ids_are_no_features(tmp_path):
+    frame = pd.DataFrame({"name": ["a", "b"], "id": [7, 8], "Unnamed: 0": [0, 1], "x": [1.5, 2]})
+    frame[::-1].to_parquet(tmp_path / "t.parquet")  # with a column __index_level_0__
+    folder, report = bring(tmp_path, "table", tmp_path / "t.parquet", "id=name")
+    assert folder.read("features", ["a", "b"]).values.tolist() == [[1.5], [2]]
+    assert "ids): id, Unnamed: 0" in report.table()
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "columns"),
+    [
+        ("name;a;b\nx;1,5;2\n", ["decimal=,"], ["a", "b"]),
+        ("0,1,2\n1.5,2,3\n", ["id=#row", "columns=0,1"], ["0", "1"]),
+        ("name\ta\tb\nx\t1.5\t2\n", [], ["a", "b"]),
+    ],
+)
+def test_commas_tabs_and_numbers_as_names(tmp_path, text, options, columns):
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    folder, _ = bring(tmp_path, "table", tmp_path / "t.csv", *options)
+    assert folder.recipe.facts["columns"]["features"] == columns
+    assert folder.read("features").values.tolist() == [[1.5, 2]]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from emo.errors import StoreError
 from emo.plugins import unknown
-from emo.store.exchange.labels import LABEL_NAMES, TIME_NAMES, UNNAMED_COLUMN
+from emo.store.exchange.labels import LABEL_NAMES, ROW_NAMES, TIME_NAMES
 from emo.store.exchange.tables.file import TableFile, TextOptions
 from emo.untrusted.documents import short_repr
 
@@ -82,7 +82,7 @@ class NumberColumns:
         empty = [n for n in self.candidates if n not in self.are_numbers]
         texts = [n for n in self.candidates if self.are_numbers.get(n) is False]
         groups = {
-            "left out because of their names (times, labels)": self.skipped,
+            "left out because of their names (times, labels, ids)": self.skipped,
             "no numbers, left out": texts, "empty, left out": empty,
         }  # fmt: skip
         return [f"{what}: {_few(names)}" for what, names in groups.items() if names]
@@ -213,8 +213,10 @@ def _matches(name: str, glob: str) -> bool:
 
 
 def _is_no_feature(name: str) -> bool:
-    """Return whether a column is a label, a time or a row number by its name."""
-    return name.lower() in (*LABEL_NAMES, *TIME_NAMES, UNNAMED_COLUMN)
+    """Return whether a column is a label, a time, an id or a row number by its name."""
+    bare = name.lower()
+    words = (*LABEL_NAMES, *TIME_NAMES, *ROW_NAMES)
+    return bare in words or bare.startswith(("__index_level_", "unnamed: "))
 
 
 def _few(names: Sequence[Any]) -> str:
