@@ -45,6 +45,9 @@ def main() -> None:
         folder = make_store(Path(scratch), clips=200 if options.quick else 2000)
         cells = {k: {"split": "train", "label": "joy", "text": "hi"} for k in folder.ids}
         for name in plugins.available(plugins.FORMATS):
+            kind = plugins.load(plugins.FORMATS, name, Format)  # type: ignore[type-abstract]
+            if not (kind.can_write and kind.keeps_all):
+                continue
             print(json.dumps(measure(name, folder, cells, Path(scratch))), flush=True)
         print(json.dumps(measure_pack(folder, Path(scratch))), flush=True)
 

@@ -177,7 +177,10 @@ ARROWS = {
         "errors ragged store.backend store.lazy store.part store.recipe untrusted",
         "numpy",
     ),
-    "store.interop": ("errors ragged store.exchange store.lazy untrusted", "h5py numpy zarr"),
+    "store.interop": (
+        "errors plugins ragged store.exchange store.lazy untrusted",
+        "h5py numpy scipy zarr",
+    ),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
         "errors store.adapted store.backend store.erased_ids store.index store.part store.recipe "

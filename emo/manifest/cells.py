@@ -162,7 +162,9 @@ def turn(cell: str) -> int:
 
 
 def seconds(cell: str, column: str) -> float:
-    """Parse a time in seconds: ``1.5`` and ``00:00:01,500`` -> 1.5.
+    """Parse a time in seconds: ``1.5``, ``00:00:01,500`` and ``0 days 00:00:01.5`` -> 1.5.
+
+    The last is how pandas, and with it audformat, write times.
 
     Args:
         cell: the text.
@@ -171,10 +173,14 @@ def seconds(cell: str, column: str) -> float:
     Raises:
         ValueError: not a time.
     """
-    clock = re.fullmatch(r"(?:([0-9]{1,6}):)?([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)", cell)
+    clock = re.fullmatch(
+        r"(?:([0-9]{1,4}) days? )?(?:([0-9]{1,6}):)?([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)",
+        cell,
+    )
     if clock is not None:
-        hours, minutes, rest = clock.groups()
-        return int(hours or 0) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
+        days, hours, minutes, rest = clock.groups()
+        whole = int(days or 0) * 86400 + int(hours or 0) * 3600 + int(minutes) * 60
+        return whole + float(rest.replace(",", "."))
     try:
         value = float(cell)
     except ValueError:

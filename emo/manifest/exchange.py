@@ -65,7 +65,7 @@ def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
 
 def columns_of_cells(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
     """Return column -> cells: the ids, the columns with a fixed meaning, then all others."""
-    names = dict.fromkeys(name for row in cells.values() for name in row)
+    names = dict.fromkeys(name for row in cells.values() for name in row if name != "id")
     ordered = [name for name in COLUMNS if name in names]
     ordered += [name for name in names if name not in COLUMNS]
     columns = {"id": list(cells)}

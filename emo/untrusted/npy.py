@@ -23,6 +23,15 @@ def array_bytes(file: IO[bytes], where: str) -> int:
 def array_header(file: IO[bytes], where: str) -> tuple[int, np.dtype]:
     """Read the header of an .npy array; return the number of its cells and their dtype.
 
+    Args and errors are those of :func:`array_facts`.
+    """
+    shape, dtype = array_facts(file, where)
+    return math.prod(shape), dtype
+
+
+def array_facts(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Read the header of an .npy array; return its shape and dtype.
+
     Args:
         file: the file at its beginning; afterwards it is at the first cell.
         where: name of the array, for the message.
@@ -38,4 +47,4 @@ def array_header(file: IO[bytes], where: str) -> tuple[int, np.dtype]:
         raise ValueError(f"{where} holds pickled objects (it is read with allow_pickle=False)")
     if any(size < 0 for size in shape):
         raise ValueError(f"{where} has the shape {shape}")
-    return math.prod(shape), dtype
+    return shape, dtype

@@ -18,11 +18,19 @@ from emo.store.exchange.transfer import export_file, import_file
 from emo.store.maintain.verify import verify
 from tests.make_store import RECIPE
 
-NAMES = plugins.available(plugins.FORMATS)
+ALL = plugins.available(plugins.FORMATS)
+
+
+def kind_of(name):
+    return plugins.load(plugins.FORMATS, name, Format)
+
+
+WRITING = [name for name in ALL if kind_of(name).can_write]
+NAMES = [name for name in WRITING if kind_of(name).keeps_all]
 
 
 def is_pickle(name):
-    return plugins.load(plugins.FORMATS, name, Format).is_pickle
+    return kind_of(name).is_pickle
 
 
 def fill(path, recipe, clips, *, name="toy", failures=()):
@@ -206,12 +214,12 @@ def test_every_format_is_listed_with_its_options(emo):
     code, out, _ = emo("list", "formats")
     assert code == 0
     table = out.split("\n\n")[0]
-    assert [line.split()[0] for line in table.splitlines()[1:]] == NAMES
+    assert [line.split()[0] for line in table.splitlines()[1:]] == ALL
     code, out, _ = emo("list", "formats", "mmsa")
     assert (code, "  split_in_id  " in out, "`emo store export`" in out) == (0, True, True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WRITING)
 def test_what_is_there_is_never_overwritten(name, folder, tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(StoreError, match="exists; choose another --out"):
@@ -220,6 +228,21 @@ def test_what_is_there_is_never_overwritten(name, folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_labels_come_back_as_a_manifest(name, folder, tmp_path):
+    cells = cells_of(folder)
+    export_file(name, tmp_path / "store", tmp_path / "out", cells=cells)
+    options = {"allow_pickle": is_pickle(name), "wants_labels": True}
+    report = import_file(name, tmp_path / "out", tmp_path / "back", **options)
+    assert report.cells == {clip_id: cells[clip_id] for clip_id in folder.ids}
+
+
+@pytest.mark.parametrize("name", sorted({*ALL} - {*WRITING}))
+def test_a_format_that_is_only_imported_says_so(name, folder, tmp_path):
+    with pytest.raises(StoreError, match=f"{name} files are imported only"):
+        export_file(name, tmp_path / "store", tmp_path / "out", cells=cells_of(folder))
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_another_kind_of_file_is_refused_in_one_line(name, tmp_path):
     (tmp_path / "x").write_bytes(b"hello, I am no such thing")
     with pytest.raises(StoreError, match="x: ") as caught:

@@ -21,10 +21,9 @@ import zarr
 
 from emo.errors import EmoError
 from emo.store import Store
-from emo.store.exchange import named_arrays
+from emo.store.exchange import hdf5_checks, named_arrays
 from emo.store.exchange.transfer import import_file
 from emo.store.exchange.zarr_metadata import claimed_bytes
-from emo.store.interop import hdf5 as hdf5_format
 from emo.store.interop.zarr import Zarr
 from emo.untrusted.foreign import foreign_file
 from tests.hostile.build import assert_line, refused
@@ -326,7 +325,7 @@ def test_groups_of_many_names_are_visited_once(tmp_path):
 
 
 def test_names_in_an_hdf5_file_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_format, "MOST_NAMES", 50)
+    monkeypatch.setattr(hdf5_checks, "MOST_NAMES", 50)
 
     def many(file):
         for name in range(60):
@@ -465,7 +464,9 @@ def test_columns_that_are_not_asked_for_are_not_read(tmp_path):
         {"id": IDS, "audio": pa.array([[1.0]] * 3, pa.list_(pa.float32())), "text": ["x"] * 3}
     )
     pq.write_table(table, tmp_path / "x.parquet")
-    assert "left out: text" in imported("parquet", tmp_path / "x.parquet", tmp_path).table()
+    assert (
+        "labels in the file: text" in imported("parquet", tmp_path / "x.parquet", tmp_path).table()
+    )
 
 
 # pickles

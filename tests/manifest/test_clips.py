@@ -163,7 +163,14 @@ def test_a_bad_cell_is_named_with_its_row(write, header, row, message):
 
 
 @pytest.mark.parametrize(
-    ("cell", "seconds"), [("1.5", 1.5), ("00:16:16,059", 976.059), ("1:02", 62.0)]
+    ("cell", "seconds"),
+    [
+        ("1.5", 1.5),
+        ("00:16:16,059", 976.059),
+        ("1:02", 62.0),
+        ("0 days 00:00:01.500000", 1.5),
+        ("1 day 00:00:01", 86401),  # pandas, audformat
+    ],
 )
 def test_times_are_seconds_or_clock_times(write, cell, seconds):
     (clip,) = read_manifest(write(f'audio,start_seconds\na.wav,"{cell}"\n')).clips

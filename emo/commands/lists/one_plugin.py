@@ -149,8 +149,12 @@ def _format(name: str) -> Iterable[str]:
 
     kind = plugins.load(plugins.FORMATS, name, Format)  # type: ignore[type-abstract]
     yield _title(name, kind)
-    yield format_facts([("is a", f"{kind.extension} file" if kind.extension else "folder")])
+    way = "import and export" if kind.can_write else "import only"
+    form = f"{kind.extension} file" if kind.extension else "folder"
+    yield format_facts([("is a", form), ("commands", way)])
     yield _options(kind.ReadOptions, "options of `emo store import`, given as -o NAME=VALUE:")
+    if not kind.can_write:
+        return
     yield _options(kind.WriteOptions, "options of `emo store export`, given as -o NAME=VALUE:")
 
 

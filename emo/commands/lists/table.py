@@ -66,7 +66,8 @@ def _facts(what: str, source: PluginSource) -> Row:
         return {"needs": needs_of(source) or None, "weights": weights if source.plugin else None}
     if what == "formats":
         extension = source.attribute("extension")
-        return {"is a": f"{extension} file" if extension else "folder"}
+        writes = "import only" if source.attribute("can_write") == "False" else "both"
+        return {"is a": f"{extension} file" if extension else "folder", "goes": writes}
     return {}
 
 

@@ -76,7 +76,12 @@ class Contents:
     seen: SeenClips = NOTHING_SEEN
     """Clips that the weights were adapted on; none: they are not known to be adapted."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Clip id -> column of a manifest -> cell; empty: no manifest was given."""
+    """Clip id -> column of a manifest -> cell; empty: no manifest was given, or, in contents that
+    were read from a file, it has no labels."""
+    label_names: tuple[str, ...] = ()
+    """Columns of labels that a file has, where their cells were not wanted and not read."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Facts of the file to keep in the recipe, as JSON values, such as its metadata."""
     ignored: tuple[str, ...] = ()
     """Descriptions of arrays or columns in a file that are not streams."""
     lines: tuple[str, ...] = ()
@@ -85,12 +90,14 @@ class Contents:
     def document(self) -> dict[str, Any]:
         """Return all facts that are not arrays as JSON values; :func:`contents_fields` is the
         inverse."""
+        cells = {key: dict(self.cells[key]) for key in self.ids if key in self.cells}
         return {
             "made_by": self.made_by,
             "streams": {name: _spec_document(rows.spec) for name, rows in self.streams.items()},
             "absent": {key: dict(value) for key, value in self.absent.items()},
             "failures": dict(self.failures),
             "notes": {key: dict(value) for key, value in self.notes.items()},
+            **({"cells": cells} if cells else {}),
             **({"seen": {k: sorted(ids) for k, ids in self.seen.ids.items()}} if self.seen else {}),
         }
 
@@ -204,7 +211,7 @@ def contents_of(
 
 def contents_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of :class:`Contents` in a document from :meth:`Contents.document`."""
-    fields = ("made_by", "absent", "failures", "notes")
+    fields = ("made_by", "absent", "failures", "notes", "cells")
     found = {name: document[name] for name in fields if document.get(name)}
     seen = SeenClips.of(document.get("seen") or {})
     return found | ({"seen": seen} if seen else {})
@@ -290,7 +297,9 @@ def recipe_of_contents(contents: Contents, *, backbone: str, options: dict[str, 
         options: what determines the values: format, hash of the file, options of the reader.
     """
     streams = {name: rows.spec for name, rows in contents.streams.items()}
-    facts: dict[str, Any] = {"made_by": dict(contents.made_by)} if contents.made_by else {}
+    facts: dict[str, Any] = dict(contents.facts)
+    if contents.made_by:
+        facts["made_by"] = dict(contents.made_by)
     if contents.seen:
         facts[FACT] = contents.seen.facts
     return Recipe(backbone, streams, options, facts=facts)
@@ -322,11 +331,18 @@ def parse_document(text: str, path: Path) -> Mapping[str, Any]:
     return document
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "absent": (str, list, type(None)), "streams": (str, list, type(None)), "notes": (int, float),
+    "cells": (str,),
+}  # fmt: skip
+"""Entry of the document -> types of its inner values."""
+
+
 def _is_as_written(entry: tuple[str, Any]) -> bool:
     """Return whether an entry has the types that :meth:`Contents.document` gives it."""
     name, value = entry
-    if name in ("absent", "notes", "streams"):
-        kinds = (int, float) if name == "notes" else (str, list, type(None))
+    if name in ("absent", "notes", "streams", "cells"):
+        kinds = _KINDS[name]
         return isinstance(value, dict) and all(
             isinstance(inner, dict) and all(isinstance(each, kinds) for each in inner.values())
             for inner in value.values()

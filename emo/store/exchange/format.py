@@ -10,7 +10,8 @@ these calls, in this order and nothing else::
     options = plugins.parse_options(MyFormat.WriteOptions, {}, "mine")
     MyFormat().write(contents, path, options)  # path does not exist yet
 
-A format must implement at least ``extension``, ``read`` and ``write``. This one is complete:
+A format must implement at least ``extension`` and ``read``, and ``write`` unless ``can_write`` is
+False. This one is complete:
 
 >>> import numpy as np
 >>> from contextlib import contextmanager
@@ -60,8 +61,19 @@ class Format(ABC):
     """Ending of the files, such as ``.h5``; empty: the format is a folder."""
     is_pickle: ClassVar[bool] = False
     """True when reading needs unpickling, which users must allow with ``--allow-pickle``."""
-    has_labels: ClassVar[bool] = False
-    """True when files hold splits and labels, read into ``Contents.cells``."""
+    may_be_pickle: ClassVar[bool] = False
+    """True when some files need unpickling; ``read`` raises :meth:`pickle_error` for them unless
+    ``allow_pickle`` is set."""
+    can_write: ClassVar[bool] = True
+    """False when files of the format are imported only."""
+    keeps_all: ClassVar[bool] = True
+    """False when files hold fewer dtypes, streams or facts than a store; ``write`` raises
+    StoreError for tokens that they cannot hold."""
+    allow_pickle: bool = False
+    """True when the user gave ``--allow-pickle``; an import sets it."""
+    wants_labels: bool = False
+    """True when somebody asked for the labels in a file; others need not be read if they take room.
+    """
     most_bytes: int = MOST_BYTES
     """Most bytes that the arrays of a file may take once they are decoded; an import sets it."""
     ReadOptions: ClassVar[type] = NoOptions
@@ -77,6 +89,13 @@ class Format(ABC):
         """
         return Budget(self.most_bytes, str(path), "--most-bytes", StoreError)
 
+    def pickle_error(self, path: Path) -> StoreError:
+        """Return the error to raise for a pickle when the user did not allow it."""
+        return StoreError(
+            f"{path} is a pickle, and a pickle can run code. --allow-pickle reads it with "
+            "a restricted reader (numbers, text, lists, dicts, numpy arrays; nothing else)"
+        )
+
     @abstractmethod
     def read(self, path: Path, options: Any) -> AbstractContextManager[Contents]:
         """Open a file and yield its clips; the file stays open inside the ``with`` block.
@@ -89,7 +108,6 @@ class Format(ABC):
             StoreError: the file is not of this format, or padding and tokens cannot be told apart.
         """
 
-    @abstractmethod
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write clips to ``path``, which does not exist yet.
 
@@ -101,3 +119,4 @@ class Format(ABC):
         Raises:
             StoreError: the format cannot hold these clips.
         """
+        raise StoreError(f"{type(self).__name__} files are imported only; choose another format")

@@ -24,9 +24,12 @@ from emo.store.exchange.contents import (
     contents_fields,
     spec_of,
 )
+from emo.store.exchange.labels import LABEL_NAMES, cells_of_columns
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 
+ROW = "#row"
+"""Word in place of a name of ids: the clips are numbered from 0."""
 _IDS = "OSTUiu"
 """Kinds of numpy dtypes that ids can have."""
 MOST_LETTERS = 4096
@@ -43,7 +46,9 @@ LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
 class ArrayOptions:
     """Options for reading arrays that other tools wrote."""
 
-    ids: str | None = field(default=None, metadata={"help": "The array of clip ids."})
+    ids: str | None = field(
+        default=None, metadata={"help": "The array of clip ids; #row numbers the clips from 0."}
+    )
     lengths: str | None = field(
         default=None, metadata={"help": "Lengths of padded streams that have none of their own."}
     )
@@ -90,6 +95,8 @@ def find_clips(
     Raises:
         StoreError: no ids, no streams, padded tokens without lengths, or shapes that disagree.
     """
+    if options.ids == ROW:
+        arrays = {**arrays, ROW: np.arange(_rows_of_any(arrays, path))}
     id_name = _id_name(arrays, path, options)
     try:
         ids = list(_ids(arrays[id_name], budget, id_name))
@@ -100,7 +107,7 @@ def find_clips(
     streams: dict[str, Callable[[], StreamTokens]] = {}
     for name in arrays:
         stream, lengths_name = _stream_of(name, arrays)
-        if stream is None or name == id_name:
+        if stream is None or name == id_name or _is_label(name, arrays[name], len(ids)):
             continue
         if stream in streams:
             raise StoreError(f"{path}: two arrays hold the tokens of {stream!r}, one is {name}")
@@ -111,10 +118,33 @@ def find_clips(
             f"{path}: no tokens: expected arrays (ΣT, D) with offsets, (N, L, D) with lengths or "
             f"(N, D); found {_shapes(arrays)}"
         )
-    ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
+    others = [name for name in arrays if name not in used]
+    labels = {n: arrays[n] for n in others if _is_label(n, arrays[n], len(ids))}
+    ignored = tuple(f"{n} {tuple(arrays[n].shape)}" for n in others if n not in labels)
+    facts = contents_fields(file.document)
+    if labels and "cells" not in facts:
+        facts["cells"] = cells_of_columns(ids, {n: _column(file, n) for n in labels})
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
-    return Contents(ids, LazyDict(made), ignored=ignored, **contents_fields(file.document))
+    return Contents(ids, LazyDict(made), ignored=ignored, **facts)
+
+
+def _is_label(name: str, array: Any, clips: int) -> bool:
+    """Return whether an array has a cell for each clip: (N,), or (N, 1) under a label's name."""
+    if array.dtype.kind not in "OSTUiufb" or array.shape[:1] != (clips,):
+        return False
+    is_column = tuple(array.shape[1:]) == (1,) and name.rsplit("/")[-1].lower() in LABEL_NAMES
+    return len(array.shape) == 1 or is_column
+
+
+def _column(file: _File, name: str) -> Iterator[Any]:
+    """Iterate over the cells of an array of labels, of which a few are read at a time."""
+    array = file.arrays[name]
+    for start in range(0, file.clips, _FEW_IDS):
+        for cell in np.asarray(array[start : start + _FEW_IDS]).reshape(-1).tolist():
+            size = len(cell) if isinstance(cell, str | bytes) else 0
+            file.budget.take(size + _TEXT_BYTES, f"labels {name}")
+            yield cell
 
 
 def _ids(array: Any, budget: Budget, name: str) -> Iterator[str]:
@@ -137,8 +167,18 @@ def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> st
     raise StoreError(
         f"{path}: no clip ids: expected (N,) text or whole numbers {' or '.join(names)}; "
         f"found {_shapes(arrays)}. "
-        "Name the array with -o ids=NAME"
+        "Name the array with -o ids=NAME, or number the clips with -o ids=#row"
     )
+
+
+def _rows_of_any(arrays: Mapping[str, Any], path: Path) -> int:
+    """Return the number of clips of arrays without ids: that of lengths, else of a stream."""
+    for name, array in arrays.items():
+        stream, lengths = _stream_of(name, arrays)
+        if stream is not None:
+            shape = arrays[lengths].shape if lengths else array.shape
+            return int(shape[0]) - bool(lengths and lengths.endswith("offsets"))
+    raise StoreError(f"{path}: no array of tokens; found {_shapes(arrays)}")
 
 
 def _stream_of(name: str, arrays: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -77,7 +77,7 @@ def import_file(
         recipe: name of the recipe in the store; None: the file's name.
         streams: the wanted streams; empty: all.
         allow_pickle: allow formats that are pickles.
-        wants_labels: refuse formats whose files have no labels.
+        wants_labels: refuse files that have no labels.
         most_bytes: refuse a file whose arrays take more bytes once they are decoded.
 
     Raises:
@@ -90,18 +90,19 @@ def import_file(
     others = [word for word in options if not word.startswith(_SPACE)]
     form, chosen = _format(name, others, writes=False)
     _check_pickle(name, form, allow_pickle)
-    if wants_labels and not form.has_labels:
-        raise StoreError(f"--manifest: {name} files have no labels; leave it out")
     if not path.exists():
         raise StoreError(f"{path}: no such file; give a file that {name} wrote")
     if odd := kind_of_file(path):
         raise StoreError(f"{path}: {odd}; give a file that {name} wrote")
-    form.most_bytes = most_bytes
+    form.most_bytes, form.allow_pickle = most_bytes, allow_pickle
+    form.wants_labels = wants_labels
     with ExitStack() as file:
         unread = f"cannot be read as {name}"
         with foreign_file(path, StoreError, unread):
             contents = file.enter_context(form.read(path, chosen))
             contents = contents.choose(list(streams)) if streams else contents
+            if wants_labels and not contents.cells:
+                raise StoreError(f"--manifest: {path} has no labels; leave it out")
             _check_ids(contents.ids, path)
             _check_sizes(contents, form.budget(path))
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
@@ -122,8 +123,17 @@ def import_file(
         lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
         lines += contents.lines
         cells, unknown = known_cells(contents.cells)
+        lines += _labels_line(cells, contents.label_names) if not wants_labels else []
         lines += [f"unknown labels (nan), left empty: {unknown:,}"] * bool(unknown and wants_labels)
         return TransferReport(_rows(contents), done, before, failures, tuple(lines), cells)
+
+
+def _labels_line(cells: Mapping[str, Mapping[str, str]], unread: Sequence[str]) -> list[str]:
+    """Return a line that names the labels in a file, which ``--manifest`` would write."""
+    names = list(dict.fromkeys([*(name for row in cells.values() for name in row), *unread]))
+    more = [f"and {len(names) - 10} more"] * (len(names) > 10)
+    shown = [shortened(name, 40) for name in names[:10]] + more
+    return [f"labels in the file: {', '.join(shown)} (--manifest FILE writes them)"] * bool(names)
 
 
 def _check_space(store: Store, name: str, space: str) -> None:
@@ -191,6 +201,8 @@ def export_file(
         EmoError: an unknown format, option, recipe or stream, or ``out`` exists.
     """
     form, chosen = _format(name, options, writes=True)
+    if not form.can_write:
+        raise StoreError(f"{name} files are imported only; `emo list formats` names the others")
     folder = only_recipe(Store(store), recipe)
     contents = contents_of(folder, streams=streams, cells=cells)
     _check_letters(contents.ids)
@@ -242,7 +254,7 @@ def _check_pickle(name: str, form: Format, allow_pickle: bool) -> None:
             f"{name} files are pickles, and a pickle can run code. --allow-pickle reads them with "
             "a restricted reader (numbers, text, lists, dicts, numpy arrays; nothing else)"
         )
-    if allow_pickle and not form.is_pickle:
+    if allow_pickle and not (form.is_pickle or form.may_be_pickle):
         raise StoreError(f"--allow-pickle: {name} holds no pickles; leave it out")
 
 
@@ -254,6 +266,12 @@ def _check_ids(ids: Sequence[str], path: Path) -> None:
             what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
             raise StoreError(f"{path} holds {what}; ids must be unique, not empty, and of one line")
         seen.add(clip_id)
+        try:
+            clip_id.encode()
+        except UnicodeEncodeError:
+            raise StoreError(
+                f"{path}: clip {clip_id!a}: its id is no text in UTF-8; rename it"
+            ) from None
 
 
 def _check_sizes(contents: Contents, budget: Budget) -> None:

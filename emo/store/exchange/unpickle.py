@@ -10,7 +10,8 @@ import io
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,33 @@ def read_pickle(path: Path, budget: Budget | None = None) -> Any:
     Raises:
         StoreError: the file is not a pickle, is incomplete, or holds anything that is not allowed.
     """
-    try:
-        budget = budget or Budget(2**34, str(path), "--most-bytes", StoreError)
+    budget = budget or Budget(2**34, str(path), "--most-bytes", StoreError)
+    with pickle_of_others(path):
         budget.take(path.stat().st_size, "the file")
-        data = path.read_bytes()
-        _check_operations(data, path, budget)
-        loaded = _Reader(io.BytesIO(data), path).load()
-        return _plain(loaded, {}, path)
+        return unpickle(path.read_bytes(), path, budget)
+
+
+def unpickle(data: bytes, path: Path, budget: Budget) -> Any:
+    """Return the contents of the bytes of a pickle; within :func:`pickle_of_others`.
+
+    Args:
+        data: the pickle; its bytes are counted already.
+        path: its file, for messages.
+        budget: bytes that may be taken.
+    """
+    _check_operations(data, path, budget)
+    return plain_object(Reader(io.BytesIO(data), path).load(), path)
+
+
+@contextmanager
+def pickle_of_others(path: Path) -> Iterator[None]:
+    """Turn whatever reading a pickle raises into one line that names the file.
+
+    Raises:
+        StoreError: the block raised any exception.
+    """
+    try:
+        yield
     except StoreError:
         raise
     except RecursionError as error:
@@ -91,26 +112,29 @@ def cells_of_nested(value: Any) -> int:
     return count(value)
 
 
-class _DType:
+class DTypeState:
     """A numpy dtype in the pickle, until its state is read."""
 
     def __init__(self, name: str) -> None:
+        """Take the name, such as ``f4``."""
         self.name, self.order = name, "<"
 
     def __setstate__(self, state: Any) -> None:
+        """Keep the byte order."""
         self.order = ">" if state[1] == ">" else "<"
 
     def made(self) -> np.dtype[Any]:
+        """Return the dtype; raise ValueError for a type that is not allowed."""
         if not isinstance(self.name, str) or not _DTYPE.fullmatch(self.name):
             raise ValueError(f"numpy type {self.name!r}; expected {ALLOWED}")
         return np.dtype(self.name).newbyteorder(self.order)  # type: ignore[arg-type]
 
 
-class _Array:
+class ArrayState:
     """A numpy array in the pickle, until its state is read."""
 
     shape: tuple[int, ...] = ()
-    dtype: _DType
+    dtype: DTypeState
     is_fortran = False
     data: Any = b""
 
@@ -118,42 +142,50 @@ class _Array:
         _, self.shape, self.dtype, self.is_fortran, self.data = state
 
 
-class _Reader(pickle.Unpickler):
+class Reader(pickle.Unpickler):
     """Unpickler that maps the names in numpy's pickles to the functions below; refuses others."""
 
     def __init__(self, file: io.BytesIO, path: Path) -> None:
+        """Take the bytes, and their path for messages."""
         super().__init__(file, encoding="latin1")  # Python 2 wrote the bytes of arrays as text
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        found = _NAMES.get((module, name))
-        if found is None:
-            raise StoreError(
-                f"{self._path}: refused: the pickle asks for {module}.{name}, and only {ALLOWED} "
-                "are read. Ask its author for an .npz or .h5 file instead"
-            )
-        return found
+        """Return what stands for a name; refuse any other."""
+        return stand_in(module, name, self._path)
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refuse objects outside of the file."""
         raise StoreError(f"{self._path}: refused: the pickle refers to objects outside of it")
 
 
-def _new_array(*_: Any) -> _Array:
-    return _Array()
+def stand_in(module: str, name: str, path: Path) -> Any:
+    """Return the function that stands for a name in a pickle; raise StoreError for any other."""
+    found = _NAMES.get((module, name))
+    if found is None:
+        raise StoreError(
+            f"{path}: refused: the pickle asks for {module}.{name}, and only {ALLOWED} "
+            "are read. Ask its author for an .npz or .h5 file instead"
+        )
+    return found
 
 
-def _new_dtype(name: Any, *_: Any) -> _DType:
-    return _DType(name)
+def _new_array(*_: Any) -> ArrayState:
+    return ArrayState()
 
 
-def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
-    array = _Array()
+def _new_dtype(name: Any, *_: Any) -> DTypeState:
+    return DTypeState(name)
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> ArrayState:
+    array = ArrayState()
     array.__setstate__((1, shape, dtype, order == "F", bytes(data)))
     return array
 
 
-def _scalar(dtype: Any, data: Any = b"") -> _Array:
-    array = _Array()
+def _scalar(dtype: Any, data: Any = b"") -> ArrayState:
+    array = ArrayState()
     array.__setstate__((1, (), dtype, False, data))
     return array
 
@@ -166,16 +198,39 @@ def _no_call(*_: Any) -> Any:
     raise ValueError("calls numpy.ndarray")
 
 
+def _new_list(items: Any = ()) -> list[Any]:
+    return list(items)
+
+
+def _new_dict(items: Any = ()) -> dict[Any, Any]:
+    return dict(items)
+
+
 _NAMES: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _no_call,  # occurs as an argument only
     ("numpy", "dtype"): _new_dtype,
     ("_codecs", "encode"): _encode,  # protocols before 3 write bytes so
     **{(module, "bytes"): lambda: b"" for module in ("builtins", "__builtin__")},
+    **{(module, "set"): _new_list for module in ("builtins", "__builtin__")},
+    ("collections", "OrderedDict"): _new_dict,
     **{(module, "_reconstruct"): _new_array for module in _MODULES},
     **{(module, "scalar"): _scalar for module in _MODULES},
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,
 }
+
+
+def plain_object(value: Any, path: Path) -> Any:
+    """Convert what :class:`Reader` loaded to lists, dicts and arrays.
+
+    Args:
+        value: the object.
+        path: the file, for messages.
+
+    Raises:
+        StoreError: it holds anything else.
+    """
+    return _plain(value, {}, path)
 
 
 def _plain(value: Any, done: dict[int, Any], path: Path) -> Any:
@@ -184,8 +239,10 @@ def _plain(value: Any, done: dict[int, Any], path: Path) -> Any:
         return value
     if id(value) in done:
         return done[id(value)]
-    if isinstance(value, _Array):
+    if isinstance(value, ArrayState):
         found: Any = _array(value, done, path)
+    elif isinstance(value, set | frozenset):
+        found = sorted((_plain(each, done, path) for each in value), key=repr)
     elif isinstance(value, list | tuple):
         found = done[id(value)] = []
         found.extend(_plain(each, done, path) for each in value)
@@ -198,7 +255,7 @@ def _plain(value: Any, done: dict[int, Any], path: Path) -> Any:
     return found
 
 
-def _array(value: _Array, done: dict[int, Any], path: Path) -> Any:
+def _array(value: ArrayState, done: dict[int, Any], path: Path) -> Any:
     """Convert a loaded array to a numpy array, or to a Python number for shape ()."""
     dtype, shape = value.dtype.made(), tuple(int(size) for size in value.shape)
     if dtype.kind == "O":

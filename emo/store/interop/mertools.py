@@ -3,44 +3,47 @@
 Source: zeroQiaoba/MERTools, MERBench/toolkit (utils/read_data.py, preprocess/meld.py).
 """
 
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote
+from typing import Any, Literal
+from urllib.parse import unquote
 
 import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import (
-    MOST_DOCUMENT,
-    Contents,
-    StreamTokens,
-    contents_fields,
-    parse_document,
-    spec_of,
+from emo.store.exchange.clip_folder import (
+    check_folder,
+    clip_file_name,
+    ordered,
+    read_folder_document,
+    write_clips,
+    write_folder_document,
 )
+from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.exchange.format import Format
+from emo.store.exchange.labels import cell_text
+from emo.store.exchange.unjoblib import object_members
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import shortened
-from emo.untrusted.files import first_odd_entry, read_regular
 from emo.untrusted.npy import array_bytes
 
 UTT, FRA = "-UTT", "-FRA"
 """Endings of folders: one token for each utterance, or one for each frame."""
-CORPORA = ("train", "val", "test")
-"""Splits that ``label.npz`` has."""
+LOADERS = {
+    "split": ("label.npz", ("train", "val", "test")),
+    "MER2023": ("label-6way.npz", ("train", "test1", "test2", "test3")),
+    "IEMOCAPFour": ("label_4way.npz", ("whole",)),
+    "IEMOCAPSix": ("label_6way.npz", ("whole",)),
+}
+"""Loader of MERBench -> the file of labels that it reads, and its arrays ``…_corpus``."""
+_SESSION = 4
+"""Place of the session's number in a name of IEMOCAP, such as ``Ses01F_impro01_F000``."""
 NO_VALENCE = -10
 """Value that MERBench writes for a clip without valence."""
-_SAFE = " ()[]+,;=@~-_."
-_DOCUMENT = "emo.json"
-_MOST_BYTES = 255 - len(".npy")
-"""Most bytes of a file's name without its ending."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,17 @@ class MertoolsWriteOptions:
         default=None,
         metadata={"help": "a,b,c: write emotions as 0, 1, 2, as MERBench's MELD loader expects."},
     )
+    loader: Literal["split", "MER2023", "IEMOCAPFour", "IEMOCAPSix"] = field(
+        default="split",
+        metadata={
+            "help": "MERBench's loader; split: those of MELD, CMU-MOSI, CMU-MOSEI, SIMS, which "
+            "read train, val and test."
+        },
+    )
+    test_set: str = field(
+        default="test_set",
+        metadata={"help": "MER2023: the column of test1, test2 or test3; default: all test1."},
+    )
     means: bool = field(
         default=False,
         metadata={"help": "Write the mean of the tokens of each X-FRA as X-UTT, too."},
@@ -65,34 +79,42 @@ class Mertools(Format):
     """A folder with a file features/X-FRA/CLIP.npy (T, D) or X-UTT (D,) a clip, and label.npz."""
 
     extension = ""
+    may_be_pickle = True
     WriteOptions = MertoolsWriteOptions
 
     @contextmanager
     def read(self, path: Path, options: Any) -> Iterator[Contents]:
-        """Find the clips in the folders; ``label.npz`` is not read, because it is a pickle.
+        """Find the clips in the folders; ``label.npz`` is a pickle, and read only if allowed.
 
         Links in the folder are refused: they may lead to files outside of it.
         """
-        if path.is_dir() and (odd := first_odd_entry(path)):
-            raise StoreError(f"{odd[0]}: refused: {odd[1]}; put the file itself there")
+        check_folder(path)
         root = path / "features" if (path / "features").is_dir() else path
         folders = sorted(f for f in root.glob("*") if f.is_dir() and f.name[-4:] in (UTT, FRA))
         if not folders:
             raise StoreError(f"{path}: no folder in it is called NAME{UTT} or NAME{FRA}")
-        document: Mapping[str, Any] = {}
-        if (path / _DOCUMENT).is_file():
-            document = _read_document(path / _DOCUMENT)
+        document = read_folder_document(path)
         names = _stream_names(folders, document)
         files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
-        ids = _order({clip_id for each in files.values() for clip_id in each}, document)
+        ids = ordered({clip_id for each in files.values() for clip_id in each}, document)
         budget = self.budget(path)
         streams = {name: _rows(name, files[name], ids, document, budget) for name in names}
-        lines = tuple(_order_notes(files))
-        yield Contents(ids, streams, lines=lines, **contents_fields(document))
+        facts = contents_fields(document)
+        lines = _order_notes(files)
+        labels = sorted(path.glob("label*.npz"))
+        if labels and "cells" not in facts:
+            if self.allow_pickle:
+                found = _cells(labels[0], budget)
+                facts["cells"] = {i: found[i] for i in ids if i in found}
+            elif self.wants_labels:
+                raise self.pickle_error(labels[0])
+            else:
+                lines.append(f"{labels[0].name} is a pickle; --allow-pickle reads its labels")
+        yield Contents(ids, streams, lines=tuple(lines), **facts)
 
     def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
         """Write a file for each clip and stream; in file names, unsafe characters become %XX."""
-        names = {clip_id: _file_name(clip_id) for clip_id in contents.ids}
+        names = {clip_id: clip_file_name(clip_id, "mertools") for clip_id in contents.ids}
         written = {}
         for stream, rows in contents.streams.items():
             if rows.spec.dim == 1 and rows.lengths.max() > 1:
@@ -101,69 +123,77 @@ class Mertools(Format):
                 )
             ending = UTT if rows.lengths.max(initial=0) <= 1 else FRA
             written[f"{stream}{ending}"] = stream
-            _write_stream(path / "features", f"{stream}{ending}", contents, rows, names)
+            root = path / "features"
+            write_clips(root / f"{stream}{ending}", contents, rows, names, ending == UTT)
             if ending == FRA and options.means:
-                _write_stream(path / "features", f"{stream}{UTT}", contents, rows, names)
-        document = contents.document() | {"folders": written, "order": list(contents.ids)}
-        text = json.dumps(document, ensure_ascii=False)
-        (path / _DOCUMENT).write_text(text, encoding="utf-8")
+                write_clips(root / f"{stream}{UTT}", contents, rows, names, is_mean=True)
+        write_folder_document(path, contents, written)
         if contents.cells:
-            np.savez_compressed(path / "label.npz", **_corpora(contents, names, options))
-
-
-def _file_name(clip_id: str) -> str:
-    """Return the name of a clip's file, without its ending."""
-    name = quote(clip_id, safe=_SAFE)
-    if len(name) > _MOST_BYTES:
-        raise StoreError(
-            f"clip {clip_id!r}: its file would have a name of {len(name)} bytes, and file systems "
-            f"allow {_MOST_BYTES}; choose another format than mertools"
-        )
-    return name
-
-
-def _write_stream(
-    root: Path, folder: str, contents: Contents, rows: StreamTokens, names: Mapping[str, str]
-) -> None:
-    """Write the files of one stream into ``folder``; one named X-UTT gets means over tokens."""
-    (root / folder).mkdir(parents=True)
-    for first, ragged in rows.blocks():
-        for row, tokens in enumerate(ragged, start=first):
-            if not len(tokens):
-                continue
-            array = tokens
-            if folder.endswith(UTT):
-                is_mean = len(tokens) > 1
-                array = tokens.mean(axis=0, dtype=np.float32) if is_mean else tokens[0]
-            file = io.BytesIO()  # into a file, np.save does not say why it failed
-            np.save(file, np.ascontiguousarray(array))
-            (root / folder / f"{names[contents.ids[row]]}.npy").write_bytes(file.getbuffer())
+            corpora = _corpora(contents, names, options)
+            np.savez_compressed(path / LOADERS[options.loader][0], **corpora)
 
 
 def _corpora(
     contents: Contents, names: Mapping[str, str], options: MertoolsWriteOptions
 ) -> dict[str, Any]:
-    """Return the arrays of ``label.npz``: ``train_corpus`` … of {file: {"emo": …, "val": …}}."""
+    """Return the arrays of labels: ``train_corpus`` … of {file: {"emo": …, "val": …}}."""
     numbers = {name: k for k, name in enumerate((options.classes or "").split(",")) if name}
-    corpora: dict[str, dict[str, Any]] = {name: {} for name in CORPORA}
+    corpora: dict[str, dict[str, Any]] = {name: {} for name in LOADERS[options.loader][1]}
     for clip_id in contents.ids:
         cells = contents.cells[clip_id]
-        split, emotion = cells.get("split", ""), cells.get(options.emo)
-        if split not in CORPORA or emotion is None:
+        emotion = cells.get(options.emo)
+        corpus = _corpus(cells, names[clip_id], options)
+        if corpus not in corpora or emotion is None:
             raise StoreError(
-                f"clip {clip_id!r}: expected a split and a {options.emo} in the manifest, got "
-                f"{split or 'no split'} and {emotion or 'none'}; -o emo=COLUMN names another"
+                f"clip {clip_id!r}: expected a split and a {options.emo} in the manifest that the "
+                f"loader {options.loader} knows ({', '.join(corpora)}), got "
+                f"{corpus or 'no split'} and {emotion or 'none'}; -o emo=COLUMN names another"
             )
         if numbers and emotion not in numbers:
             raise StoreError(
                 f"clip {clip_id!r}: {emotion!r} is not among -o classes={list(numbers)}"
             )
         valence = cells.get(options.val)
-        corpora[split][names[clip_id]] = {
+        corpora[corpus][names[clip_id]] = {
             "emo": numbers.get(emotion, emotion),
             "val": float(valence) if valence else NO_VALENCE,
         }
     return {f"{name}_corpus": np.array(corpus, dtype=object) for name, corpus in corpora.items()}
+
+
+def _corpus(cells: Mapping[str, str], name: str, options: MertoolsWriteOptions) -> str:
+    """Return the corpus of a clip for a loader."""
+    split = cells.get("split", "")
+    if options.loader == "MER2023":
+        return cells.get(options.test_set) or "test1" if split == "test" else split
+    if options.loader == "split":
+        return split
+    if not name[_SESSION : _SESSION + 1].isdecimal():
+        raise StoreError(
+            f"clip {name!r}: MERBench cuts the folds of IEMOCAP by the session's number, the fifth "
+            "letter of a name, as in Ses01F_impro01_F000"
+        )
+    return "whole"
+
+
+def _cells(file: Path, budget: Budget) -> dict[str, dict[str, str]]:
+    """Return name of a clip -> cells, of a file of labels."""
+    found: dict[str, dict[str, str]] = {}
+    for name, array in object_members(file, budget).items():
+        corpus = name.removesuffix("_corpus")
+        clips = array.item() if array.shape == () else None
+        if not isinstance(clips, dict) or not all(isinstance(c, dict) for c in clips.values()):
+            raise StoreError(f"{file}: {name}: expected a dict of the labels of each clip")
+        split = {"train": "train", "val": "val"}.get(corpus, "test" if "test" in corpus else "")
+        for clip_id, labels in clips.items():
+            row = {"split": split} if split else {}
+            row |= {"test_set": corpus} if split == "test" and corpus != "test" else {}
+            for key, value in labels.items():
+                column = {"emo": "label", "val": "valence"}.get(str(key), str(key))
+                is_none = key == "val" and value in (NO_VALENCE, "")
+                row[column] = "" if is_none else cell_text(value)
+            found[str(clip_id)] = row
+    return found
 
 
 def _stream_names(folders: list[Path], document: Mapping[str, Any]) -> dict[str, Path]:
@@ -187,12 +217,6 @@ def _files(folder: Path, is_ours: bool) -> dict[str, Path]:
             name = each.name if each.is_dir() else each.stem
             found[unquote(name) if is_ours else name] = each
     return found
-
-
-def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
-    """Return ids in the order of the document, if there is one; others sorted after them."""
-    rank = {clip_id: k for k, clip_id in enumerate(document.get("order", []))}
-    return sorted(ids, key=lambda clip_id: (rank.get(clip_id, len(rank)), clip_id))
 
 
 def _rows(
@@ -240,15 +264,6 @@ def _take(file: Path, budget: Budget) -> None:
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"{file}: not an .npy file of numbers: {shortened(str(error))}") from error
     budget.take(size, str(file))
-
-
-def _read_document(file: Path) -> Mapping[str, Any]:
-    """Read the JSON document that :meth:`Mertools.write` put beside the folders."""
-    try:
-        data = read_regular(file, most_bytes=MOST_DOCUMENT, follow_links=False)
-        return parse_document(data.decode("utf-8"), file)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file} cannot be read: {shortened(str(error))}") from error
 
 
 def frames_of(folder: Path) -> list[Path]:

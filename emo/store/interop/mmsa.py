@@ -57,7 +57,6 @@ class Mmsa(Format):
 
     extension = ".pkl"
     is_pickle = True
-    has_labels = True
     ReadOptions = MmsaReadOptions
     WriteOptions = MmsaWriteOptions
 
@@ -189,7 +188,8 @@ def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> C
         [ids[k] for k in chosen] if chosen else ids,
         {name: _resident(*stream, chosen) for name, stream in streams.items()},
         absent=first.absent, failures=first.failures, notes=first.notes, made_by=first.made_by,
-        ignored=first.ignored, cells={k: row for part in parts for k, row in part.cells.items()},
+        ignored=first.ignored,
+        cells=document.get("cells") or {k: row for part in parts for k, row in part.cells.items()},
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from emo.store.exchange.contents import (
     spec_of,
 )
 from emo.store.exchange.format import Format
+from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ID_NAMES, ids_as_text
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
@@ -88,11 +89,21 @@ class Parquet(Format):
         streams = {
             name: partial(_rows, name, table[name], f"{path}: {name}", document) for name in lists
         }
-        others = [name for name in schema.names if name not in (id_name, *lists)]
-        yield Contents(ids, LazyDict(streams), ignored=tuple(others), **contents_fields(document))
+        facts = contents_fields(document)
+        labels = _label_names(schema, id_name)
+        if self.wants_labels and "cells" not in facts:
+            facts["cells"] = _cells(path, ids, labels, budget)
+        named = {*labels, *(name for row in facts.get("cells", {}).values() for name in row)}
+        facts["label_names"] = tuple(labels)
+        others = tuple(n for n in schema.names if n not in (id_name, *lists) and n not in named)
+        yield Contents(ids, LazyDict(streams), ignored=others, **facts)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """Write the table in row groups of about 64 MiB of tokens."""
+        """Write the table in row groups of about 64 MiB of tokens.
+
+        Cells of the manifest are columns of text; a column that is called as a stream is in the
+        JSON document alone.
+        """
         if "id" in contents.streams:
             raise StoreError("stream 'id': the column of clip ids has that name")
         kinds = {
@@ -100,16 +111,50 @@ class Parquet(Format):
             for name, rows in contents.streams.items()
         }
         document = json.dumps(contents.document(), ensure_ascii=False)
+        labels = dict.fromkeys(name for row in contents.cells.values() for name in row)
+        names = [name for name in labels if name not in ("id", *kinds)]
         schema = pa.schema(
-            [("id", pa.string()), *kinds.items()], metadata={DOCUMENT: document.encode()}
+            [("id", pa.string()), *((name, pa.string()) for name in names), *kinds.items()],
+            metadata={DOCUMENT: document.encode()},
         )
         sizes = np.sum([r.lengths * r.token_bytes for r in contents.streams.values()], axis=0)
         with pq.ParquetWriter(path, schema, compression="none", use_dictionary=["id"]) as writer:
             for first, last in runs_of_size(sizes, BLOCK_BYTES):
-                columns = [pa.array(contents.ids[first:last], pa.string())]
+                ids = contents.ids[first:last]
+                rows_of_ids = [contents.cells.get(clip_id, {}) for clip_id in ids]
+                columns = [pa.array(ids, pa.string())]
+                columns += [pa.array([r.get(n) for r in rows_of_ids], pa.string()) for n in names]
                 for name, rows in contents.streams.items():
                     columns.append(_column(rows.read(first, last), kinds[name]))
                 writer.write_table(pa.table(columns, schema=schema))
+
+
+def _label_names(schema: pa.Schema, id_name: str) -> list[str]:
+    """Return the columns of text, numbers or truth values that are no ids."""
+    kinds = (*_NUMBERS, pa.types.is_string, pa.types.is_large_string)
+    found = []
+    for column in schema:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if column.name != id_name and any(is_kind(kind) for is_kind in kinds):
+            found.append(column.name)
+    return found
+
+
+def _cells(
+    path: Path, ids: Sequence[str], names: Sequence[str], budget: Budget
+) -> dict[str, dict[str, str]]:
+    """Return clip id -> column -> cell of the columns that are no tokens; {}: there are none."""
+    if not names:
+        return {}
+    rows: list[dict[str, str]] = []
+    with pq.ParquetFile(path) as file:
+        _take(file, names, budget)
+        for batch in file.iter_batches(batch_size=1024, columns=list(names)):
+            columns = [map(cell_text, batch.column(name).to_pylist()) for name in names]
+            for cells in zip(*columns, strict=True):
+                budget.take(sum(map(len, cells)) + 64 * len(names), "the labels")
+                rows.append(dict(zip(names, cells, strict=True)))
+    return dict(zip(ids, rows, strict=True))
 
 
 def _take(file: pq.ParquetFile, names: Sequence[str], budget: Budget) -> None:

@@ -37,7 +37,7 @@ def test_padding_is_cut_off_and_never_read_as_tokens(tmp_path):
     assert found[0].tolist() == [[1] * 5] * 2
     assert folder.read("video", ["c"]).values.tolist() == [[1] * 7]
     assert set(folder.absent) == {"c"}
-    assert "left out: labels (3,)" in report.table()
+    assert "labels in the file: labels" in report.table()
 
 
 def test_lengths_from_before_a_cut_are_cut_too(tmp_path):

@@ -66,7 +66,7 @@ def test_labels_and_splits_become_a_manifest(tmp_path, emo):
     assert clips[1].targets["annotation"] == "Positive"
     np.savez(tmp_path / "x.npz", ids=["a"], x=np.ones((1, 2)))
     code, _, err = emo("store", "import", "npz", "x.npz", "--manifest", "n.csv")
-    assert (code, "npz files have no labels" in err) == (1, True)
+    assert (code, "x.npz has no labels" in err) == (1, True)
 
 
 def test_padding_without_lengths_is_refused(tmp_path):
@@ -107,7 +107,6 @@ ATTACKS = {
     "getattr": Runs(getattr, "text", "format"),
     "in an array": np.array([Runs(os.system, "touch ran")], dtype=object),
     "numpy's loader": Runs(np.load, "x.npy", None, True),
-    "a set": {1, 2},
 }
 
 

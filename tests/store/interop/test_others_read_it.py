@@ -124,6 +124,8 @@ def test_mmsa_without_splits_is_refused(export):
 def test_pandas_reads_the_parquet(folder, export):
     table = pd.read_parquet(export("parquet")).set_index("id")
     assert table["audio"]["c3"] is None
+    assert table["label"].tolist() == ["joy"] * 9
+    assert table["split"]["c1"] == "val"
     np.testing.assert_array_equal(np.stack(table["face"]["c0"]), folder.read("face", ["c0"])[0])
 
 
@@ -131,8 +133,19 @@ def test_parquet_of_others_with_one_vector_a_clip(tmp_path):
     pd.DataFrame({"name": ["a", "b"], "x": [[1.0, 2.0], [3.0, 4.0]], "label": ["joy", "fear"]}
     ).to_parquet(tmp_path / "old.parquet")  # fmt: skip
     report = import_file("parquet", tmp_path / "old.parquet", tmp_path / "store")
+    assert "labels in the file: label (--manifest FILE writes them)" in report.table()
+    options = {"recipe": "again", "wants_labels": True}
+    report = import_file("parquet", tmp_path / "old.parquet", tmp_path / "store", **options)
     assert Store(tmp_path / "store").read("old/x").values.tolist() == [[1, 2], [3, 4]]
-    assert "left out: label" in report.table()
+    assert report.cells == {"a": {"label": "joy"}, "b": {"label": "fear"}}
+
+
+def test_labels_beside_arrays_are_not_tokens_but_cells(tmp_path):
+    arrays = {"ids": ["a", "b"], "x": np.ones((2, 3)), "emotion": ["joy", "fear"]}
+    np.savez(tmp_path / "x.npz", **arrays, label=np.array([[1], [0]]))
+    report = import_file("npz", tmp_path / "x.npz", tmp_path / "store", wants_labels=True)
+    assert report.cells["a"] == {"emotion": "joy", "label": "1"}
+    assert list(Store(tmp_path / "store").recipes["x"].recipe.streams) == ["x"]
 
 
 def test_h5py_reads_groups_with_offsets(folder, export):

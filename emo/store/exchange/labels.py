@@ -1,0 +1,54 @@
+"""Labels that stand beside features in a file: cells of a manifest."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+LABEL_NAMES = (
+    "label", "labels", "class", "classes", "target", "targets", "y", "emotion", "emo", "emotions",
+    "sentiment", "valence", "arousal", "dominance", "gender", "sex", "age", "speaker", "split",
+    "fold", "session", "turn", "dialogue", "subject", "actor",
+)  # fmt: skip
+"""Names of columns that are labels or facts of clips even if their cells are numbers."""
+TIME_NAMES = (
+    "frame", "frametime", "frame_time", "frameindex", "frame_index", "timestamp", "time", "start",
+    "end", "duration", "confidence", "success", "face_id",
+)  # fmt: skip
+"""Names of columns that say where and how surely something was measured, not what."""
+
+UNNAMED_COLUMN = "unnamed"
+"""Name of a column without one, such as the row numbers that pandas writes."""
+ROW_NAMES = (UNNAMED_COLUMN, "id", "ids", "index", "row")
+"""Names of columns that tell rows apart."""
+
+
+def cell_text(value: Any) -> str:
+    """Return a value of another tool as a cell of a manifest.
+
+    >>> cell_text(np.float32(2.0)), cell_text(None), cell_text(b"joy"), cell_text(float("nan"))
+    ('2', '', 'joy', 'nan')
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return str(int(value))
+    return str(value)
+
+
+def cells_of_columns(
+    ids: Sequence[str], columns: Mapping[str, Iterable[Any]]
+) -> dict[str, dict[str, str]]:
+    """Return clip id -> column -> cell from columns of N values; {}: there are no columns."""
+    if not columns:
+        return {}
+    names = list(columns)
+    rows = zip(*(map(cell_text, columns[name]) for name in names), strict=True)
+    return {i: dict(zip(names, row, strict=True)) for i, row in zip(ids, rows, strict=True)}

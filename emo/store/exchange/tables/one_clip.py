@@ -1,0 +1,112 @@
+"""Read tables that hold the tokens of one clip each: a row for each token."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emo.errors import StoreError
+from emo.store.exchange.tables.columns import ColumnOptions, choose_columns
+from emo.store.exchange.tables.file import open_table
+from emo.untrusted.budget import Budget
+
+Keep = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+"""Function from columns of facts, float64 (rows,) each, to bool (rows,): which rows are tokens."""
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """The tokens of one clip."""
+
+    streams: Mapping[str, np.ndarray]
+    """Stream -> float32 (T, D)."""
+    facts: Mapping[str, np.ndarray]
+    """Column that is no feature -> float64 (rows,)."""
+
+
+class TokenTables:
+    """Reads tables whose columns must agree."""
+
+    def __init__(
+        self,
+        options: ColumnOptions,
+        budget: Budget,
+        *,
+        stream: str,
+        facts: Sequence[str] = (),
+        keep: Keep | None = None,
+    ) -> None:
+        """Take what all tables have in common.
+
+        Args:
+            options: the columns to take.
+            budget: bytes that may be taken.
+            stream: name of the stream of columns that no other stream is named for.
+            facts: columns that are no features and are returned beside them.
+            keep: which rows are tokens; None: all.
+        """
+        self._options, self._budget, self._stream = options, budget, stream
+        self._facts, self._keep = facts, keep
+        self._first: Path | None = None
+        self.columns: Mapping[str, list[str]] = {}
+        """Stream -> its columns."""
+        self.lines: list[str] = []
+        """Lines for people about columns that are no features."""
+
+    def read(self, file: Path) -> TokenTable:
+        """Read one table.
+
+        Raises:
+            StoreError: no table, other columns than in the first one, or a number of a token is
+                missing or not finite.
+        """
+        where = str(file)
+        with open_table(file, self._options, self._budget) as table:
+            named = [name for name in self._facts if name in table.names]
+            numbers = choose_columns(table, where, self._options, self._stream, named)
+            beside = (
+                choose_columns(table, where, ColumnOptions(columns=",".join(named)), "", ())
+                if named else None
+            )  # fmt: skip
+            blocks, facts = [], []
+            for batch in table.batches:
+                facts.append(beside.block(batch) if beside else np.zeros((batch.num_rows, 0)))
+                with np.errstate(over="ignore"):
+                    blocks.append(numbers.block(batch).astype(np.float32))
+                self._budget.take(blocks[-1].nbytes, where)
+            if not blocks or not sum(map(len, blocks)):
+                raise StoreError(f"{file}: has no rows")
+            columns = numbers.features()
+        self._check(file, columns)
+        self.lines = self.lines or numbers.lines()
+        found = dict(zip(named, np.concatenate(facts).T, strict=True))
+        values: np.ndarray = np.concatenate(blocks)
+        keep = np.ones(len(values), bool) if self._keep is None else self._keep(found)
+        positions = {name: position for position, name in enumerate(numbers.candidates)}
+        streams = {}
+        for stream, names in columns.items():
+            tokens = values[:, [positions[name] for name in names]]
+            wrong = np.argwhere(~np.isfinite(tokens) & keep[:, None])
+            if len(wrong):
+                row, column = wrong[0].tolist()
+                raise StoreError(
+                    f"{file}: row {table.first_row + row}, column {names[column]}: empty, or no "
+                    "finite number as float32"
+                )
+            streams[stream] = tokens[keep]
+        return TokenTable(streams, found)
+
+    def _check(self, file: Path, columns: Mapping[str, list[str]]) -> None:
+        """Raise StoreError unless the columns are those of the first table."""
+        if self._first is None:
+            self._first, self.columns = file, columns
+            return
+        for stream, names in self.columns.items():
+            other = columns[stream]
+            if other != names:
+                differ = [n for n in names if n not in other] or [
+                    n for n in other if n not in names
+                ]
+                what = f"column {differ[0]!r} is in one alone" if differ else "in another order"
+                raise StoreError(f"{file}: other columns than {self._first}: {what}")

@@ -1,0 +1,154 @@
+"""clip_arrays: one .h5 or .npz file that has an array for each clip, under the clip's id."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from emo.errors import StoreError
+from emo.store.exchange.contents import Contents
+from emo.store.exchange.format import Format
+from emo.store.exchange.hdf5_checks import collect_datasets
+from emo.store.exchange.labels import cell_text
+from emo.store.exchange.npy_headers import npz_members
+from emo.store.exchange.patient_file import PatientFile
+from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
+from emo.untrusted.budget import Budget
+
+_MOST_CLIPS = 5_000_000
+
+
+@dataclass(frozen=True)
+class ClipArrayOptions:
+    """Options for reading an array for each clip."""
+
+    stream: str = field(
+        default="features", metadata={"help": "Name of the stream where ids have no streams."}
+    )
+    streams_first: bool = field(
+        default=False,
+        metadata={"help": "Names are STREAM/ID instead of ID or ID/STREAM."},
+    )
+
+
+class ClipArrays(Format):
+    """An array (T, D) or (D,) called ID for each clip, or ID/STREAM; single values are labels."""
+
+    extension = ".h5"
+    keeps_all = False
+    ReadOptions = ClipArrayOptions
+
+    @contextmanager
+    def read(self, path: Path, options: ClipArrayOptions) -> Iterator[Contents]:
+        """Find the clips by the names of the arrays; their numbers are read when they are used."""
+        budget = self.budget(path)
+        with path.open("rb") as file:
+            is_zip = file.read(2) == b"PK"
+        if is_zip:
+            yield _contents(*_npz(path, budget), options, path)
+            return
+        try:
+            opened = h5py.File(path, "r")
+        except OSError as error:
+            raise StoreError(f"{path}: neither an HDF5 file nor an .npz: {error}") from error
+        with opened:
+            yield _contents(*_hdf5(opened, path, budget), options, path)
+
+    def write(self, contents: Contents, path: Path, options: Any) -> None:
+        """Write an HDF5 file with the data set ID/STREAM for each clip and stream."""
+        for name in (*contents.ids, *contents.streams):
+            if "/" in name or name in (".", ".."):
+                raise StoreError(f"{name!r}: names in this file have no /; choose another format")
+        with PatientFile(path) as disk:
+            with h5py.File(disk, "w", libver=("v110", "latest")) as file:
+                for name, rows in contents.streams.items():
+                    for first, ragged in rows.blocks():
+                        for row, tokens in enumerate(ragged, start=first):
+                            if len(tokens):
+                                file[f"{contents.ids[row]}/{name}"] = tokens
+                        disk.check()
+                for clip_id in contents.ids:
+                    for column, cell in contents.cells.get(clip_id, {}).items():
+                        if column not in contents.streams and cell:
+                            file[clip_id].attrs[column] = cell
+            disk.check()
+
+
+_Found = tuple[dict[str, ClipArray], dict[str, str]]
+"""Name -> array, and name -> single value."""
+
+
+def _npz(path: Path, budget: Budget) -> _Found:
+    """Return the members of an .npz."""
+    arrays, values = {}, {}
+    opened = np.load(path, allow_pickle=False)
+    for name, (shape, dtype) in npz_members(path, budget).items():
+        if shape == () or dtype.kind in "SU":
+            values[name] = cell_text(opened[name].reshape(-1)[0]) if shape != (0,) else ""
+        else:
+            read = partial(opened.__getitem__, name)
+            arrays[name] = array_of(shape, dtype, read, f"{path}: {name}")
+    return arrays, values
+
+
+def _hdf5(file: h5py.File, path: Path, budget: Budget) -> _Found:
+    """Return the data sets of an HDF5 file, and the attributes of its groups."""
+    arrays, values = {}, {}
+    groups = set()
+    for name, dataset in collect_datasets(file, path, budget, most_names=_MOST_CLIPS).items():
+        groups.add(name.rpartition("/")[0])
+        if h5py.check_string_dtype(dataset.dtype) is not None:
+            if dataset.size == 1:
+                values[name] = cell_text(np.asarray(dataset.asstr()[()]).reshape(-1)[0])
+        elif dataset.shape == ():
+            values[name] = cell_text(dataset[()])
+        else:
+            read = partial(dataset.__getitem__, ())
+            arrays[name] = array_of(dataset.shape, dataset.dtype, read, f"{path}: {name}")
+    for group in groups - {""}:
+        for key, value in file[group].attrs.items():
+            if np.ndim(value) == 0:
+                values[f"{group}/{key}"] = cell_text(value)
+    return arrays, values
+
+
+def _contents(
+    arrays: Mapping[str, ClipArray],
+    values: Mapping[str, str],
+    options: ClipArrayOptions,
+    path: Path,
+) -> Contents:
+    """Return the clips whose arrays and labels have these names."""
+    if not arrays:
+        raise StoreError(f"{path}: holds no array of tokens")
+    depths = {name.count("/") for name in arrays}
+    if len(depths) > 1 or max(depths) > 1:
+        names = ", ".join(list(arrays)[:4])
+        raise StoreError(
+            f"{path}: expected arrays called ID, or ID/STREAM, found {names} …; "
+            "`emo store import hdf5` and npz read arrays of many clips"
+        )
+    streams: dict[str, dict[str, ClipArray]] = {}
+    for name, array in arrays.items():
+        clip_id, stream = _split(name, options)
+        streams.setdefault(stream or options.stream, {})[clip_id] = array
+    ids = list(dict.fromkeys(i for found in streams.values() for i in found))
+    cells: dict[str, dict[str, str]] = {}
+    for name, value in values.items():
+        clip_id, column = _split(name, options)
+        if column:
+            cells.setdefault(clip_id, {})[column] = value
+    known = {i: cells.get(i, {}) for i in ids} if cells else {}
+    line = f"ids: names of the arrays, such as {ids[0]}"
+    return Contents(ids, streams_of_clips(streams, ids, {}), cells=known, lines=(line,))
+
+
+def _split(name: str, options: ClipArrayOptions) -> tuple[str, str]:
+    """Return id and stream in the name of an array; an empty stream: the name has none."""
+    first, _, second = name.partition("/")
+    return (second, first) if options.streams_first and second else (first, second)
