@@ -80,6 +80,12 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for split, found in document["metrics"].items():
         headline, mean = next(iter(found["mean"].items()), ("no score", None))
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
+    if fusion := _dict(document, "fusion"):
+        scores = {name: float(value) for name, value in _dict(fusion, "scores").items()}
+        words = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        yield "fusion", f"{fusion['chosen']} chosen on {fusion['over']}: {words}"
+    if document["options"].get("refit"):
+        yield "refit", "on train and val; val is scored by the head before it"
     if document.get("transductive"):
         yield "scaling", "by speaker, with the scored clips too, but no label: transductive"
     for sentence in document.get("seen", ()):

@@ -80,7 +80,7 @@ def fold_data(loaded: LabelledClips, fold: Fold, request: FitRequest, by: str) -
     requested = requested_scalings(loaded.sources, request.options)
     scalings = {**requested, **request.initial.scalings}
     with _named_errors(by, fold):
-        return split_data(loaded, fold.splits, scalings=scalings)
+        return split_data(loaded, fold.splits, scalings=scalings, cut=request.options.cut)
 
 
 @contextlib.contextmanager
