@@ -89,6 +89,18 @@ def fit_request(
     return FitRequest(manifest, tuple(features), options, kind, head_options, initial, out)
 
 
+def with_options(request: FitRequest, options: FitOptions) -> FitRequest:
+    """Return a request with other options, such as those that a search found.
+
+    Args:
+        request: the request.
+        options: options of the fit, of the same head.
+    """
+    own: Any = plugins.parse_options(request.kind.Options, options.head_options, options.head)
+    options = options.replace(head_options=_changed(request.kind, options.head_options, own))
+    return dataclasses.replace(request, options=options, head_options=own)
+
+
 def _changed(kind: type[Head], texts: Mapping[str, str], parsed: Any) -> dict[str, str]:
     """Return the typed options of a head that are not its defaults, each written in one way.
 

@@ -51,7 +51,8 @@ class LinearOptions:
         default=AUTO,
         metadata={
             "help": "auto: the best of the following by its score on val; late: solve each stream "
-            "alone and average probabilities; early: all together; or the name of one stream."
+            "alone and average probabilities; early: all together; or the name of one stream.",
+            "search": (AUTO, LATE, EARLY),
         },
     )
     bias: bool = field(
