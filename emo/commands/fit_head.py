@@ -179,7 +179,7 @@ def fit_head(
     loss: Annotated[
         str | None,
         Option(
-            metavar="NAME",
+            metavar="LOSS",
             help="Loss of numbers: mae, huber or mse; default: smooth_l1.",
         ),
     ] = None,
