@@ -46,13 +46,14 @@ Draw = tuple[Batch, Batch, Batch]
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--kinds", nargs="*", default=["apart", "together", "one"])
     parser.add_argument("--nemo", type=Path, default=Path("../shared/data/speech/labels.csv"))
     parser.add_argument("--mosi", type=Path, help="manifest of MOSI")
     parser.add_argument("--mosi-store", type=Path, help="store with its features")
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows, is_short = [], False
-    for kind in ("apart", "together", "one"):
+    for kind in given.kinds:
         draws = (synthetic(kind, seed) for seed in range(given.draws))
         row, gap = compare(kind, draws, {name: WIDTH for name in STREAMS}, CLASSES)
         rows.append(row | {"goal": f"{SYNTHETIC_GOAL:.2f}"})

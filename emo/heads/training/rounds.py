@@ -75,7 +75,7 @@ class BestRound:
         self.history.append(Round(self._seed, number, train_loss, val_loss, val_score, is_best))
         if is_best:
             check_head_weights(when, self._head)
-            self.state = weights_of(self._head)
+            self.state = copy_weights(self._head)
         on_round(self.history[-1])
 
     @property
@@ -89,7 +89,7 @@ class BestRound:
         return len(self.history) - best[-1] if best else 0
 
 
-def weights_of(head: Head) -> dict[str, Tensor]:
+def copy_weights(head: Head) -> dict[str, Tensor]:
     """Return a copy of a head's weights by name."""
     return {name: tensor.clone() for name, tensor in head.state_dict().items()}
 

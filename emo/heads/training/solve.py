@@ -21,7 +21,7 @@ from emo.heads.options import LoopOptions
 from emo.heads.training.inference import logits_of
 from emo.heads.training.losses import make_loss
 from emo.heads.training.outcome import Choice, Outcome, Round
-from emo.heads.training.rounds import BestRound, score_logits, weights_of
+from emo.heads.training.rounds import BestRound, copy_weights, score_logits
 
 SMALL_VAL = 500
 """Number of labelled clips of ``val`` below which ways to join streams are compared on inner folds;
@@ -64,12 +64,12 @@ def solve_head(
     kept = best[choice.chosen] if choice else next(iter(best.values()))
     head.load_state_dict(kept.state)
     head.finish(train, make_loss(train, options))
-    outcome = Outcome(seed, weights_of(head), tuple(kept.history), is_exact=True, choice=choice)
+    outcome = Outcome(seed, copy_weights(head), tuple(kept.history), is_exact=True, choice=choice)
     if not options.refit:
         return outcome
     every = join_batches(train, without_others(train, val))
     head.refit(every, make_loss(every, options))
-    return replace(outcome, refit=weights_of(head))
+    return replace(outcome, refit=copy_weights(head))
 
 
 def without_others(train: Batch, val: Batch) -> Batch:

@@ -16,7 +16,7 @@ from emo.heads.data.splits import Splits
 from emo.heads.fitting.request import FitRequest
 from emo.heads.fitting.search import Search, search
 
-INNER_FOLDS = 3
+SEARCH_FOLDS = 3
 """Number of inner folds; every trial trains a head on each."""
 
 
@@ -44,7 +44,7 @@ def inner_data(
 ) -> list[Data]:
     """Return the inner folds of a fold: train, and as ``val`` the clips that are held out.
 
-    Where there are too few groups for :data:`INNER_FOLDS`, the fold's own train and val are the
+    Where there are too few groups for :data:`SEARCH_FOLDS`, the fold's own train and val are the
     only one.
     """
     rows = np.sort(np.concatenate([fold.splits.rows[name] for name in ("train", "val")]))
@@ -53,7 +53,7 @@ def inner_data(
         cut = cut_folds(
             [loaded.clips[row] for row in rows.tolist()],
             [strata[row] for row in rows.tolist()],
-            str(INNER_FOLDS),
+            str(SEARCH_FOLDS),
             seed=options.first_seed,
             unit=request.kind.unit,
             are_classes=loaded.are_strata_classes,
