@@ -3,7 +3,7 @@
     python benchmarks/fusion.py [--draws 10] [--nemo ../shared/data/speech/labels.csv]
                                 [--mosi MANIFEST --mosi-store STORE]
 
-Synthetic streams show the label apart (late is good), together (early is good), or in one stream
+Synthetic streams show the label apart, each broken in some clips (late is good), together (early is good), or in one stream
 besides noise. nEMO is read where its manifest is (Polish speech, six emotions, six speakers): two
 speakers are tested, one is val, and the inner folds are by speaker. MOSI is reported only. Prints a
 table of mean test scores: weighted F1, or -MAE. Exits 1 if the choice's mean is more than .01
@@ -37,7 +37,9 @@ from emo.manifest import Manifest, read_manifest
 from emo.ragged import Ragged
 
 STREAMS, WIDTH, CLASSES = ("s/a", "s/b", "s/c"), 24, 4
-CLIPS = {"train": 320, "val": 80, "test": 1500}
+CLIPS = {"train": 200, "val": 80, "test": 1000}
+BROKEN = 0.3
+"""Share of the clips in which a stream that shows the label apart is loud noise instead."""
 SYNTHETIC_GOAL, NEMO_GOAL = 0.01, 0.02
 Draw = tuple[Batch, Batch, Batch]
 """Pooled or ragged clips of train, val and test, with labels."""
@@ -121,7 +123,9 @@ def synthetic(kind: str, seed: int) -> Draw:
         labels = np.arange(count) % CLASSES
         noise = random.standard_normal((len(STREAMS), count, WIDTH))
         if kind == "apart":
-            values = noise + 0.28 * centres[:, labels]
+            values = noise + 0.5 * centres[:, labels]
+            is_broken = random.random((len(STREAMS), count)) < BROKEN
+            values[is_broken] = 5 * random.standard_normal((int(is_broken.sum()), WIDTH))
         elif kind == "together":  # the second stream is the first, but for the label
             hidden = 4 * random.standard_normal((count, CLASSES))
             values = noise.copy()

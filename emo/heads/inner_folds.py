@@ -61,7 +61,7 @@ def fold_numbers(batch: Batch, folds: int = INNER_FOLDS) -> Tensor:
     """
     strata = _strata(next(iter(batch.targets.values())), len(batch), folds)
     groups = torch.arange(len(batch)) if batch.groups is None else batch.groups
-    _, group = torch.unique(groups, return_inverse=True)
+    _, group = groups.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     count, classes = int(group.max()) + 1, int(strata.max()) + 1
     table = torch.zeros(count, classes, dtype=torch.float64)  # clips of each group and class
     table.index_put_((group, strata), torch.ones(len(batch), dtype=torch.float64), accumulate=True)

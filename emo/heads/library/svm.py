@@ -201,7 +201,7 @@ class SvmHead(Head):
         else:
             with torch.enable_grad():
                 found = [self._landmarks(scaled, train, loss, cost, gamma)]
-        kept = torch.cat([one.rows for one in found]).unique()
+        kept = torch.tensor(sorted({row for one in found for row in one.rows.tolist()}))
         coefficients = []
         for one in found:
             spread = torch.zeros(len(one.coefficients), len(kept))
@@ -221,7 +221,7 @@ class SvmHead(Head):
         known = known_rows(labels).nonzero().squeeze(1)
         if not is_classes(labels):
             found = solve_numbers(rows[known], labels[known], cost=cost, gamma=gamma)
-        elif len(labels[known].unique()) < 2:
+        elif len(set(labels[known].tolist())) < 2:
             raise FitError(
                 f"svm: expected at least two classes of {target} among the training clips, found "
                 "one; check the label and split columns"
@@ -251,7 +251,7 @@ class SvmHead(Head):
         labels = [
             batch.targets[name] for name, c in self.classes.items() if task_of(c) == "classify"
         ]
-        return all(len(each[each >= 0].unique()) > 1 for each in labels)
+        return all(len(set(each[each >= 0].tolist())) > 1 for each in labels)
 
     def _outputs(self, is_exact: bool) -> list[int]:
         """Return the number of decision values of each target: pairs of classes, or classes."""
