@@ -16,7 +16,7 @@ FIRST = {("submit",): "semeval2024", ("plot",): "curves"}
 """What commands get as their arguments; others get x."""
 SCALARS = {
     None, "MODE", "N", "DEVICE", "ROWS", "ADDRESS", "NUMBER", "LIMIT", "FEATURES", "SHARE", "RATE",
-    "CURVE", "ALPHA", "SPLIT", "HOW", "TASK", "GIB", "SIZE", "SCORE",
+    "CURVE", "ALPHA", "SPLIT", "HOW", "TASK", "GIB", "SIZE", "SCORE", "LOSS",
 }  # fmt: skip
 """Metavars of options that are numbers or choices: the last one counts."""
 

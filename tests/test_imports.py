@@ -116,10 +116,12 @@ ARROWS = {
         "numpy torch",
     ),
     "heads.head": ("heads.labels ragged", "numpy torch"),
+    "heads.inner_folds": ("heads.head heads.labels ragged", "torch"),
     "heads.labels": ("", "numpy"),
     "heads.layers": ("heads.data heads.head heads.labels ragged", "numpy torch"),
     "heads.library": (
-        "errors heads.head heads.layers heads.options heads.solvers ragged",
+        "errors heads.head heads.inner_folds heads.labels heads.layers heads.options "
+        "heads.solvers ragged",
         "torch",
     ),
     "heads.metrics": ("errors heads.labels", "numpy"),
@@ -133,7 +135,7 @@ ARROWS = {
     ),
     "heads.solvers": ("heads.labels", "torch"),
     "heads.training": (
-        "errors heads.data heads.head heads.labels heads.layers heads.metrics "
+        "errors heads.data heads.head heads.inner_folds heads.labels heads.layers heads.metrics "
         "heads.options ragged store.backend untrusted",
         "numpy torch",
     ),

@@ -67,7 +67,8 @@ def fit(
         progress: whether to show a bar; None: in a terminal or a notebook.
         options: further options of `emo fit-head`, such as ``epochs=20``, ``learning_rate=1e-3``,
             ``class_weights=True``, ``search=30``, ``cut="clips"``, ``top_classes=1500``,
-            ``choose_by="accuracy"``, ``by_columns="question_word"`` (its ``--by``).
+            ``choose_by="accuracy"``, ``loss="mae"``, ``refit=True``,
+            ``by_columns="question_word"`` (its ``--by``).
 
     Returns:
         The run. Choices that were made for the user, such as splits that were cut, are in its

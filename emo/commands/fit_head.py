@@ -39,7 +39,7 @@ class _FitCommand(SectionedCommand):
         "allow_missing max_samples cut allow_seen",
         "Head": "head preset option init most_minutes",
         "Training": "epochs batch_size learning_rate weight_decay label_smoothing class_weights "
-        "patience choose_by warmup decay focal mixup mixup_probability spec_augment "
+        "patience choose_by loss refit warmup decay focal mixup mixup_probability spec_augment "
         "modality_dropout accumulate bf16",
         "Several fits": "seeds cv is_ablation search missing threads",
         "Going on": "out overwrite resume interval_over by all_probabilities report_to",
@@ -177,6 +177,17 @@ def fit_head(
             "default: the target's usual one.",
         ),
     ] = None,
+    loss: Annotated[
+        str | None,
+        Option(
+            metavar="LOSS",
+            help="Loss of numbers: mae, huber or mse; default: smooth_l1.",
+        ),
+    ] = None,
+    refit: Annotated[
+        bool,
+        Option("--refit", help="Solve linear or svm again on train and val, as val chose."),
+    ] = False,
     warmup: Annotated[
         float | None,
         Option(metavar="SHARE", help="Share of the steps in which the rate rises; default: 0."),
@@ -278,6 +289,7 @@ def fit_head(
             "modality_dropout": modality_dropout, "accumulate": accumulate,
             "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
             "cut": cut, "top_classes": top_classes, "choose_by": choose_by,
+            "loss": loss, "refit": refit or None,
             "by_columns": tuple(by) or None, "allow_seen": allow_seen or None,
             "class_weights": class_weights or None,
             "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,

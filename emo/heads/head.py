@@ -69,6 +69,11 @@ class Batch:
     """
     pair_targets: frozenset[str] = frozenset()
     """Names of the targets whose rows are pairs; class 0 of such a target means "no pair"."""
+    groups: Tensor | None = None
+    """int64 (N,): group of each clip, such as its speaker; inner folds keep the clips of a group
+    together. None: no groups are known."""
+    group_kind: str = "clips"
+    """Word for ``groups`` in plural, such as ``speakers``."""
 
     def __len__(self) -> int:
         """Number of clips N."""
@@ -88,6 +93,8 @@ class Batch:
                 for name, rows in self.targets.items()
                 if name not in self.pair_targets
             },
+            groups=None if self.groups is None else self.groups[torch.from_numpy(index)],
+            group_kind=self.group_kind,
         )
 
     def in_dialogues(self) -> "Batch":
@@ -173,6 +180,8 @@ class Head(nn.Module, ABC):
     """Old name -> new name of renamed weights, so that older runs can still be read."""
     streams: tuple[str, ...]
     """Names of the streams that the head reads, in the order of ``dims``."""
+    can_refit: ClassVar[bool] = False
+    """Whether :meth:`refit` solves the kept candidate again on other clips."""
     Options: ClassVar[type]
     """Frozen dataclass of the head's options; each field has a default and
     ``metadata={"help": "…"}``."""
@@ -241,3 +250,42 @@ class Head(nn.Module, ABC):
             loss: what to minimise, without the solver's own penalty.
         """
         return None
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the ways to join streams between which the fit chooses by the score on val.
+
+        Of equal scores the first way is chosen. Empty (the default): there is nothing to choose.
+        Otherwise :meth:`path` gives candidates of each, and :attr:`variant` names that of the
+        candidate which the head holds.
+        """
+        return ()
+
+    @property
+    def variant(self) -> str:
+        """Name of the way in which the candidate that the head holds joins the streams.
+
+        It is one of :attr:`variants`; empty (the default): there is nothing to choose.
+        """
+        return ""
+
+    def finish(self, train: Batch, loss: Loss) -> None:
+        """Do what only the kept candidate needs, such as calibration; by default nothing.
+
+        The head holds the weights that the fit kept. Predicted classes must not change.
+
+        Args:
+            train: pooled training clips with their labels.
+            loss: what was minimised.
+        """
+
+    def refit(self, train: Batch, loss: Loss) -> None:
+        """Solve the candidate that the head holds again on other clips, with the same settings.
+
+        Only called where :attr:`can_refit` is True, for ``--refit``.
+
+        Args:
+            train: pooled clips of train and val with their labels.
+            loss: what to minimise.
+        """
+        raise NotImplementedError

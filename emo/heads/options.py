@@ -13,12 +13,14 @@ CUTS = ("groups", "clips")
 """Values of ``FitOptions.cut``."""
 CHOOSE_BY = ("weighted_f1", "macro_f1", "uar", "accuracy")
 """Values of ``LoopOptions.choose_by``: the scores of classes."""
+NUMBER_LOSSES = ("smooth_l1", "mae", "huber", "mse")
+"""Values of ``LoopOptions.loss``."""
 STEP_OPTIONS = (
     "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "gradient_norm", "warmup",
     "decay", "mixup", "mixup_probability", "accumulate", "bf16",
 )  # fmt: skip
 """Fields of :class:`LoopOptions` that only gradient steps read."""
-LOSS_OPTIONS = ("label_smoothing", "class_weights", "focal", "target_weights")
+LOSS_OPTIONS = ("label_smoothing", "class_weights", "focal", "target_weights", "loss")
 """Fields of :class:`LoopOptions` that the loss reads, whether steps or a solver minimise it."""
 
 
@@ -71,6 +73,10 @@ class LoopOptions:
     choose_by: str = ""
     """Score on val by which rounds are chosen, one of ``CHOOSE_BY``; empty: the usual one of the
     target's task."""
+    loss: str = "smooth_l1"
+    """Loss of targets that are numbers, one of ``NUMBER_LOSSES``."""
+    refit: bool = False
+    """Whether a solved head is solved again on train and val, with the settings chosen on val."""
 
     def __post_init__(self) -> None:
         _expect(self, "at least 1", ("epochs", "batch_size", "patience", "accumulate"), _from_one)
@@ -85,6 +91,8 @@ class LoopOptions:
             raise OptionError(
                 f"choose_by: expected one of {', '.join(CHOOSE_BY)}, got {self.choose_by}"
             )
+        if self.loss not in NUMBER_LOSSES:
+            raise OptionError(f"loss: expected one of {', '.join(NUMBER_LOSSES)}, got {self.loss}")
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,7 @@ LOOP_FIELDS = tuple(item.name for item in dataclasses.fields(LoopOptions))
 YOUNG: Mapping[str, Any] = {
     "cut": "groups", "interval_over": "", "all_probabilities": False, "choose_by": "",
     "top_classes": None, "by_columns": (), "allow_seen": False,
+    "loss": "smooth_l1", "refit": False,
 }  # fmt: skip
 """Options that earlier versions lacked, with their defaults."""
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from emo.adapt.module import AdaptModule
 from emo.adapt.training.clips import TrainClips
-from emo.heads.training.loop import score_logits
 from emo.heads.training.outcome import Round
+from emo.heads.training.rounds import score_logits
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from emo import plugins
 from emo.errors import FitError, listed, plural
 from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
+from emo.heads.data.groups import Grouping, groupings
 from emo.heads.data.interval_groups import CLIP, IntervalGroups
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
@@ -137,6 +138,7 @@ def read_data(
         splits,
         scalings={**requested_scalings(loaded.sources, options), **scalings},
         has_others=options.top_classes is not None,
+        cut=options.cut,
     )
 
 
@@ -146,6 +148,7 @@ def split_data(
     *,
     scalings: Mapping[str, Scaling] = MappingProxyType({}),
     has_others: bool = False,
+    cut: str = "groups",
 ) -> Data:
     """Divide loaded clips into splits; classes and scalings are taken from ``train``.
 
@@ -154,6 +157,7 @@ def split_data(
         splits: rows of each split.
         scalings: scalings of some streams, which are used instead of fitting them on ``train``.
         has_others: whether val and test may have classes that train lacks, which count as wrong.
+        cut: what inner folds keep together, one of :data:`emo.heads.options.CUTS`.
 
     Raises:
         FitError: nothing can be learnt from these splits.
@@ -177,6 +181,7 @@ def split_data(
         {name: fitted[name] for name in loaded.shared},
     )
     own = {name: scaling for name, scaling in fitted.items() if name not in loaded.shared}
+    grouping = _inner_grouping(loaded, splits, cut)
     for split, rows in splits.rows.items():
         tokens = {name: loaded.tokens[name].select(rows) for name in own}
         scaled = scale_streams(tokens, own, loaded.speakers and loaded.speakers.select(rows))
@@ -194,6 +199,12 @@ def split_data(
             {name: values[rows] for name, values in loaded.by.items()},
             is_bare=~are_present(loaded.tokens)[rows] if has_others else None,
         )
+        if grouping is not None and split != "test":
+            batch = replace(
+                found[split].batch, groups=torch.from_numpy(grouping.groups[rows]),
+                group_kind=grouping.kind,
+            )  # fmt: skip
+            found[split] = replace(found[split], batch=batch)
         notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
@@ -202,6 +213,22 @@ def split_data(
     return Data(
         targets, loaded.sources, fitted, found, every_note, loaded.drawn.over, loaded.speakers
     )
+
+
+def _inner_grouping(loaded: LabelledClips, splits: Splits, cut: str) -> Grouping | None:
+    """Return the group of each clip, int64 (clips,), which inner folds of train and val keep whole.
+
+    None: no speaker or dialogue is known, or single clips were asked for.
+    """
+    rows = np.concatenate([splits.rows[name] for name in ("train", "val")])
+    clips = [loaded.clips[row] for row in rows.tolist()]
+    ways = groupings(clips, "clip", fewest=2, shared=loaded.shared_columns)
+    ways = [way for way in ways if len(set(way.groups.tolist())) > 1]
+    if cut == "clips" or not ways:
+        return None
+    numbers = np.full(len(loaded.clips), -1)
+    numbers[rows] = np.unique(ways[0].groups, return_inverse=True)[1]
+    return Grouping(ways[0].kind, numbers)
 
 
 def _fit_scaling(loaded: LabelledClips, source: StreamSource, train: np.ndarray) -> Scaling:

@@ -13,7 +13,7 @@ from emo.heads.data.streams import open_sources
 from emo.heads.fitting.unused_options import check_options_used
 from emo.heads.fitting.warm_start import InitialWeights, read_initial_weights
 from emo.heads.head import Head
-from emo.heads.options import FitOptions
+from emo.heads.options import FitOptions, LoopOptions
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 
@@ -89,6 +89,18 @@ def fit_request(
     return FitRequest(manifest, tuple(features), options, kind, head_options, initial, out)
 
 
+def with_options(request: FitRequest, options: FitOptions) -> FitRequest:
+    """Return a request with other options, such as those that a search found.
+
+    Args:
+        request: the request.
+        options: options of the fit, of the same head.
+    """
+    own: Any = plugins.parse_options(request.kind.Options, options.head_options, options.head)
+    options = options.replace(head_options=_changed(request.kind, options.head_options, own))
+    return dataclasses.replace(request, options=options, head_options=own)
+
+
 def _changed(kind: type[Head], texts: Mapping[str, str], parsed: Any) -> dict[str, str]:
     """Return the typed options of a head that are not its defaults, each written in one way.
 
@@ -132,6 +144,18 @@ def check_request(kind: type[Head], data: Data, options: FitOptions) -> None:
         raise OptionError(
             f"--choose-by {options.loop.choose_by}: expected targets of classes alone, got "
             f"{targets}; leave it out"
+        )
+    if options.loop.loss != LoopOptions().loss and all(
+        target.task != "regress" for target in data.targets
+    ):
+        raise OptionError(
+            f"--loss {options.loop.loss}: it is the loss of numbers, and no target has the task "
+            "regress; leave it out"
+        )
+    if options.loop.refit and not kind.can_refit:
+        raise OptionError(
+            f"--refit: head {options.head} is trained by steps; only a head that a solver solves, "
+            "such as linear, can be refit on train and val. Leave it out."
         )
     if kind.unit == "dialogue" and not any(split.dialogues for split in data.splits.values()):
         raise FitError(

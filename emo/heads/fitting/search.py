@@ -68,7 +68,7 @@ class Search:
 
 def search(
     kind: type[Head],
-    data: Data,
+    data: Data | Sequence[Data],
     options: FitOptions,
     *,
     journal: Path | None,
@@ -78,7 +78,8 @@ def search(
 
     Args:
         kind: class of the head.
-        data: clips of the fit; train and val are used, and no batch holds labels of test.
+        data: clips of the fit, of which train and val are used, and no batch holds labels of test;
+            or several inner folds, whose mean score on val counts.
         options: options of the fit; searched options get a trial's value instead of a typed one.
         journal: file in which finished trials are kept, and found again; None: in memory only.
         progress: whether to show a bar on stderr; None: only if stderr is a terminal.
@@ -93,8 +94,9 @@ def search(
     space = space_of(kind, options)
     if not space:
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
+    datas = (data,) if isinstance(data, Data) else tuple(data)
     with _naming_journal(journal):
-        kept = _open_journal(journal, hash_of_question(question_of(data, options)))
+        kept = _open_journal(journal, hash_of_question(question_of(datas[0], options)))
         earlier = kept.get_trials(deepcopy=False)
     drawer = TrialDrawer(space, seed=options.first_seed, earlier=earlier)
 
@@ -103,7 +105,7 @@ def search(
         with _naming_journal(journal):
             kept.add_trial(drawer.trial_of(*done))
 
-    _run_trials(_RunTrial(kind, data, options), drawer, keep, progress)
+    _run_trials(_RunTrial(kind, datas, options), drawer, keep, progress)
     study = optuna.create_study(direction="maximize")
     study.add_trials(drawer.trials)
     if study.best_value == DIVERGED:
@@ -112,7 +114,8 @@ def search(
             "numbers in the features"
         )
     best = with_values(options, study.best_params)
-    return Search(best, _table(study), journal, _note(study))
+    over = f"{len(datas)} inner folds" if len(datas) > 1 else "val"
+    return Search(best, _table(study), journal, _note(study, over))
 
 
 class _BehindError(Exception):
@@ -125,8 +128,8 @@ class _RunTrial:
 
     kind: type[Head]
     """Class of the head."""
-    data: Data
-    """Clips of the fit; only train and val are used."""
+    datas: tuple[Data, ...]
+    """Clips of the fit, or inner folds of them; only train and val are used."""
     options: FitOptions
     """Options of the fit, before a trial's values are put in."""
 
@@ -141,14 +144,33 @@ class _RunTrial:
             return proposal.curve
         options = with_values(self.options, proposal.values)
         own: Any = plugins.parse_options(self.kind.Options, options.head_options, options.head)
-        build = Build(self.kind, self.data.dims, self.data.widths, own)
+        before = proposal.before if len(self.datas) == 1 else ()
+        curves = [self._curve(data, options, own, before) for data in self.datas]
+        curve = curves[0]
+        if len(curves) > 1:
+            curve = [statistics.fmean(max(each) for each in curves)]
+        report((proposal.number, curve))
+        return curve
+
+    def _curve(
+        self, data: Data, options: FitOptions, own: Any, before: Sequence[Sequence[float]]
+    ) -> list[float]:
+        """Train a head and return its scores on val, round by round, up to where it ends.
+
+        Args:
+            data: the clips.
+            options: options with the trial's values.
+            own: the head's options with the trial's values.
+            before: scores of earlier trials, behind whose median the training is stopped.
+        """
+        build = Build(self.kind, data.dims, data.widths, own)
         head = build()
-        train, val = (pool_batch(head, self.data.splits[name].batch) for name in ("train", "val"))
+        train, val = (pool_batch(head, data.splits[name].batch) for name in ("train", "val"))
         curve: list[float] = []
 
         def on_round(done: Round) -> None:
             curve.append(done.val_score)
-            if is_behind(curve, proposal.before):
+            if is_behind(curve, before):
                 raise _BehindError
 
         try:
@@ -157,7 +179,6 @@ class _RunTrial:
             pass
         except DivergedError:
             curve = [DIVERGED]
-        report((proposal.number, curve))
         return curve
 
 
@@ -207,8 +228,8 @@ def _table(study: "Study") -> "pd.DataFrame":
     return table.rename(columns={"value": "val_score"})
 
 
-def _note(study: "Study") -> str:
-    """Return the best trial in one sentence."""
+def _note(study: "Study", over: str) -> str:
+    """Return the best trial in one sentence, with what its score is of."""
     values = ", ".join(
         f"{name.removeprefix(HEAD_PREFIX)} {_shown(value)}"
         for name, value in study.best_params.items()
@@ -217,7 +238,7 @@ def _note(study: "Study") -> str:
     lost = f"; {plural(diverged, 'trial')} diverged" if diverged else ""
     return (
         f"search: the best of {plural(len(study.trials), 'trial')} scored "
-        f"{study.best_value:.3f} on val: {values}{lost}"
+        f"{study.best_value:.3f} on {over}: {values}{lost}"
     )
 
 

@@ -17,7 +17,7 @@ from emo.heads.fitting.threads import has_small_steps, torch_threads
 from emo.heads.head import Batch
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
-from emo.heads.runs.result import FitResult
+from emo.heads.runs.result import FitResult, score_title
 from emo.heads.training.checkpoint import Checkpoints
 from emo.heads.training.diverged import DivergedError, check_outputs
 from emo.heads.training.inference import outputs_of
@@ -142,7 +142,12 @@ def _train_seeds(
         key: {target: np.stack([of[key][target] for of in outputs]) for target in data.widths}
         for key in pooled
     }
-    return outcomes, stacked, [f"{error}: left out" for error in diverged]
+    notes = [f"{error}: left out" for error in diverged]
+    if (choice := outcomes[0].choice) is not None:
+        notes.append(choice.words(score_title(data.targets, options.loop.choose_by)))
+    if options.loop.refit:
+        notes.append("refit on train and val; val is scored by the head before it")
+    return outcomes, stacked, notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,12 +190,11 @@ class _FitSeed:
             if self.checkpoints is not None:
                 self.checkpoints.write_finished(outcome)
         head = self.build()
-        head.load_state_dict(outcome.state)
         is_short = not self.options.all_probabilities
-        outputs = {
-            key: outputs_of(head, batch, self.targets, is_short=is_short)
-            for key, batch in self.pooled.items()
-        }
+        outputs: Outputs = {}
+        for key, batch in self.pooled.items():
+            head.load_state_dict(outcome.state if key[0] == "val" else outcome.kept)
+            outputs[key] = outputs_of(head, batch, self.targets, is_short=is_short)
         by_name = {" ".join(key).strip(): found for key, found in outputs.items()}
         check_outputs(outcome, by_name, self.options.loop.learning_rate)
         return outcome, outputs

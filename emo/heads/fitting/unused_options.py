@@ -1,6 +1,6 @@
 """Refuse typed options of the training loop that a head's solver would silently not use."""
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from emo.errors import OptionError
 from emo.heads.head import Head
@@ -39,8 +39,14 @@ def check_options_used(kind: type[Head], own: Any, options: FitOptions, *, strea
     raise OptionError(
         f"head {options.head} with solver={own.solver} is solved, not trained by steps: "
         f"{' and '.join(words)} would change nothing. Leave {'it' if len(typed) == 1 else 'them'} "
-        "out, or train with -o solver=adamw."
+        f"out{_other_solver(own)}."
     )
+
+
+def _other_solver(own: Any) -> str:
+    """Return the words that offer training by steps; empty: the head cannot be trained by them."""
+    choices = get_args(get_type_hints(type(own)).get("solver"))
+    return ", or train with -o solver=adamw" if "adamw" in choices else ""
 
 
 def _as_typed(name: str, value: Any) -> str:

@@ -14,7 +14,7 @@ from emo.heads.metrics.scores import Scores
 from emo.heads.runs.files import known_number
 from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.result import FitResult
-from emo.heads.training.outcome import Round
+from emo.heads.training.outcome import Choice, Round
 from emo.machine.table import format_table, with_spread
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class FoldResult:
     """Scores on test without some streams, by target and variant of ``--missing``."""
     history: tuple[Round, ...]
     """Rounds of all seeds; of an exact head those of the first, because all seeds give them."""
+    choice: Choice | None = None
+    """How the fold's head joins streams, if its fit chose it."""
 
     def metrics_of(self, target: str) -> dict[str, Any]:
         """Return clips, seeds, mean and std of :meth:`Scores.to_json` for one target.

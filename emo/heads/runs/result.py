@@ -156,7 +156,7 @@ class FitResult:
 
     def _notes_on_temperatures(self) -> list[str]:
         """Return a note on each temperature other than 1 that the kept head fitted on val."""
-        found = self.best.state.get(TEMPERATURE)
+        found = self.best.kept.get(TEMPERATURE)
         values = [] if found is None else found.tolist()
         return [
             f"{target.name}: the fused probabilities have temperature {value:.2f}, fitted on val"

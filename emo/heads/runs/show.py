@@ -83,12 +83,26 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for split, found in document["metrics"].items():
         headline, mean = next(iter(found["mean"].items()), ("no score", None))
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
+    yield from _fusion_lines(document)
+    if document["options"].get("refit"):
+        yield "refit", "on train and val; val is scored by the head before it"
     if document.get("transductive"):
         yield "scaling", "by speaker, with the scored clips too, but no label: transductive"
     for sentence in document.get("seen", ()):
         yield "seen", str(sentence)
     yield from _by_lines(document)
     yield "software", ", ".join(f"{k} {v}" for k, v in _dict(document, "versions").items())
+
+
+def _fusion_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Iterate over the lines on how streams are joined, of a cross-validation for each fold."""
+    folds = _dict(document, "folds").get("each", ())
+    found = {"fusion": _dict(document, "fusion")}
+    found |= {f"fusion, fold {fold['name']}": _dict(fold, "fusion") for fold in folds}
+    for name, choice in found.items():
+        if choice:
+            scores = [f"{way} {float(x):.3f}" for way, x in _dict(choice, "scores").items()]
+            yield name, f"{choice['chosen']} chosen on {choice['over']}: {', '.join(scores)}"
 
 
 def _by_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

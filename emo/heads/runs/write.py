@@ -112,7 +112,7 @@ def write_run(folder: Path, result: FitResult) -> None:
     rounds = [row for done in result.written_outcomes for row in done.history]
     write_table(folder / "history.csv", history_columns(rounds, result.headline))
     plot_curves(folder / "curves.png", result)
-    tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
+    tensors = {f"head/{name}": tensor for name, tensor in result.best.kept.items()}
     tensors |= scaling_tensors(result.data.scalings)
     weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     (folder / WEIGHTS_FILE).write_bytes(weights)
@@ -227,6 +227,8 @@ def document_of(result: FitResult) -> dict[str, Any]:
             for source in result.data.sources
         },
     }  # fmt: skip
+    if result.best.choice is not None:
+        document["fusion"] = result.best.choice.to_json()
     if result.data.speakers is not None:  # the head read test clips, without their labels
         document["transductive"] = True
     if result.before_search:

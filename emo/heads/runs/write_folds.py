@@ -29,8 +29,8 @@ def write_folds(folder: Path, result: CrossResult) -> None:
 def _document(result: CrossResult) -> dict[str, Any]:
     """Return the contents of ``run.json``: those of a fit, with ``folds`` instead of ``kept``."""
     document = document_of(result.pooled)
-    for name in ("kept", "splits"):
-        del document[name]
+    for name in ("kept", "splits", "fusion"):
+        document.pop(name, None)
     document["folds"] = {
         "by": result.by,
         "how": result.how,
@@ -42,6 +42,7 @@ def _document(result: CrossResult) -> dict[str, Any]:
                     target.name: fold.metrics_of(target.name)
                     for target in result.pooled.data.targets
                 },
+                **({"fusion": fold.choice.to_json()} if fold.choice is not None else {}),
             }
             for fold in result.folds
         ],

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from emo.heads.solvers.lbfgs import Objective, lbfgs
 from emo.heads.solvers.preconditioner import CovarianceFactors, WhitenedCoordinates, bias_hessian
-from emo.heads.solvers.products import DenseProducts, Products, is_sparse, products_of
+from emo.heads.solvers.products import (
+    DenseProducts,
+    Products,
+    is_sparse,
+    products_of,
+    times_transposed,
+)
 
 WIDEST_COVARIANCE = 4096
 """Largest number of columns for which the covariance is worth computing; with more columns, their
@@ -40,7 +46,12 @@ class Solution:
 
 
 def solve_path(
-    rows: Tensor, loss: Callable[[Tensor], Tensor], *, outputs: int, penalties: Sequence[float]
+    rows: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    *,
+    outputs: int,
+    penalties: Sequence[float],
+    covariance: Tensor | None = None,
 ) -> Iterator[Solution]:
     """Minimise ``loss(logits) + penalty / 2 · |weight|²`` for all penalties together.
 
@@ -53,6 +64,8 @@ def solve_path(
         loss: maps logits, float32 (N, C), to a scalar; convex.
         outputs: number of logits C.
         penalties: the P penalties.
+        covariance: float32 (D, D), what :func:`covariance_of` returned for these columns, if it is
+            known; None: it is computed where it is worth it.
 
     Yields:
         The solution at each penalty, in their order.
@@ -64,7 +77,12 @@ def solve_path(
     centre = rows.mean(0)
     products = products_of(rows)
     is_square = isinstance(products, DenseProducts) and rows.shape[1] <= WIDEST_COVARIANCE
-    covariance = _covariance(rows, centre) if is_square else _variances(rows, centre)
+    if not is_square:
+        covariance = _variances(rows, centre)
+    elif covariance is None or axes is not None:
+        covariance = _covariance(rows, centre)
+    elif len(used) < width:
+        covariance = covariance[used][:, used]
     model = _Model(loss, products, centre, outputs, rows.new_tensor(penalties))
     weights, biases, losses = _optima(model, CovarianceFactors(covariance))
     for penalty, solved, bias, value in zip(penalties, weights, biases, losses, strict=True):
@@ -185,15 +203,28 @@ def _few_columns(rows: Tensor) -> tuple[Tensor, Tensor | None]:
     return coordinates.T.contiguous(), axes
 
 
+def covariance_of(rows: Tensor) -> Tensor | None:
+    """Return the covariance of the columns, float32 (D, D), for :func:`solve_path`.
+
+    Several models that read some of the columns each can share it. None: they are too many or too
+    sparse for it.
+    """
+    is_wide = rows.shape[1] >= WIDE * rows.shape[0]
+    if rows.shape[1] > WIDEST_COVARIANCE or is_wide or is_sparse(rows):
+        return None
+    return _covariance(rows, rows.mean(0))
+
+
 def _covariance(rows: Tensor, centre: Tensor) -> Tensor:
     """Return the covariance of the columns: (N, D) -> (D, D).
 
     Only blocks on and above the diagonal are multiplied.
     """
     products = rows.new_empty(rows.shape[1], rows.shape[1])
+    columns = rows.T.contiguous()  # oneDNN wants whole rows
     for first in range(0, rows.shape[1], COVARIANCE_BLOCK):
         end = min(first + COVARIANCE_BLOCK, rows.shape[1])
-        above = rows[:, :end].T @ rows[:, first:end]
+        above = times_transposed(columns[:end], columns[first:end])
         products[:end, first:end] = above
         products[first:end, :end] = above.T
     found: Tensor = products.div_(len(rows)).addr_(centre, centre, alpha=-1)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from emo.heads.solvers.products import times_transposed
+
 FLATTEST = 1e-3
 """Least eigenvalue of the Hessian by the biases that is used, as a share of the largest."""
 LOWEST = 1e-6
@@ -34,12 +36,12 @@ class CovarianceFactors:
     def divide(self, rows: Tensor, decade: int) -> Tensor:
         """Multiply rows (r, D) by the inverse of the factor at a ridge of ``10 ** decade``."""
         inverse = self._inverse(decade)
-        return rows * inverse if inverse.ndim == 1 else rows @ inverse
+        return rows * inverse if inverse.ndim == 1 else times_transposed(rows, inverse.T)
 
     def divide_transposed(self, rows: Tensor, decade: int) -> Tensor:
         """Multiply rows (r, D) by the transposed inverse of the factor, see :meth:`divide`."""
         inverse = self._inverse(decade)
-        return rows * inverse if inverse.ndim == 1 else rows @ inverse.T
+        return rows * inverse if inverse.ndim == 1 else times_transposed(rows, inverse)
 
     def _inverse(self, decade: int) -> Tensor:
         """Return the inverse factor, (D, D) or a diagonal (D,); each is computed once."""

@@ -2,7 +2,7 @@
 
 Writes no file except checkpoints.
 
-May import: errors, heads.data, heads.head, heads.labels, heads.layers, heads.metrics,
-    heads.options, ragged, store.backend, untrusted.
+May import: errors, heads.data, heads.head, heads.inner_folds, heads.labels, heads.layers,
+    heads.metrics, heads.options, ragged, store.backend, untrusted.
 Read first: loop.py.
 """

@@ -23,11 +23,11 @@ from torch import Tensor
 
 from emo.errors import FitError
 from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question
-from emo.heads.training.outcome import Outcome, Round
+from emo.heads.training.outcome import Choice, Outcome, Round
 from emo.store.backend.commit import sync_folder
 from emo.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
 from emo.untrusted.files import open_regular, read_regular
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, Shape, Where
+from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, Shape, Where
 
 _NUMBER = Where(
     AnyJson(), lambda number: type(number) in (int, float), "a number"
@@ -48,10 +48,12 @@ _FINISHED = Fields(
             ListOf(_ROUND), lambda rows: any(row["is_best"] for row in rows), "a best round"
         ),
         "is_exact": bool,
-    }
+    },
+    {"choice": Fields({"chosen": str, "scores": MapOf(_NUMBER), "over": str})},
 )
 _RUNNING = Fields({"history": ListOf(_ROUND), "line": str})
 QUESTION = "question.json"
+_REFIT = "refit/"
 EVERY_SECONDS = 2.0
 """Least time between two writes of one seed; the result does not depend on it."""
 
@@ -74,12 +76,20 @@ class Checkpoints:
             return None
         tensors, facts = found
         rounds = tuple(Round(**each) for each in facts["history"])
-        return Outcome(seed, tensors, rounds, facts["is_exact"])
+        refit = {k.removeprefix(_REFIT): v for k, v in tensors.items() if k.startswith(_REFIT)}
+        state = {name: tensor for name, tensor in tensors.items() if not name.startswith(_REFIT)}
+        choice = Choice(**facts["choice"]) if "choice" in facts else None
+        return Outcome(seed, state, rounds, facts["is_exact"], choice, refit)
 
     def write_finished(self, outcome: Outcome) -> None:
         """Write the outcome of a finished seed and remove the file of its training."""
-        facts = {"history": _rows(outcome.history), "is_exact": outcome.is_exact}
-        self._write(f"finished-{outcome.seed}", outcome.state, facts)
+        facts: dict[str, Any] = {
+            "history": _rows(outcome.history), "is_exact": outcome.is_exact,
+        }  # fmt: skip
+        if outcome.choice is not None:
+            facts["choice"] = outcome.choice.to_json()
+        tensors = {**outcome.state, **{f"{_REFIT}{k}": v for k, v in outcome.refit.items()}}
+        self._write(f"finished-{outcome.seed}", tensors, facts)
         self._path(f"running-{outcome.seed}").unlink(missing_ok=True)
 
     def read_running(self, seed: int) -> "RunningSeed | None":

@@ -59,6 +59,29 @@ def plain_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, labels.float())
 
 
+_HUBER_DELTA = 1.345
+"""Error, in standard deviations of the target, from which huber grows linearly (Huber 1964)."""
+_MAE_CORNER = 0.05
+"""Error, in standard deviations of the target, below which mae is rounded to a parabola, so that
+solvers, which need a gradient that does not jump, find its minimum."""
+
+
+def number_loss(found: Tensor, numbers: Tensor, loss: str) -> Tensor:
+    """Return the mean loss of standardised numbers, float32 (rows,).
+
+    Args:
+        found: what the head returned.
+        numbers: what it should return.
+        loss: one of :data:`emo.heads.options.NUMBER_LOSSES`.
+    """
+    if loss == "mse":
+        return functional.mse_loss(found, numbers)
+    if loss == "huber":
+        return functional.huber_loss(found, numbers, delta=_HUBER_DELTA)
+    beta = _MAE_CORNER if loss == "mae" else 1.0
+    return functional.smooth_l1_loss(found, numbers, beta=beta)
+
+
 def _loss_of(
     logits: Tensor, labels: Tensor, class_weights: Tensor | None, options: LoopOptions
 ) -> Tensor:
@@ -67,6 +90,8 @@ def _loss_of(
     if not known.any():
         return logits.sum() * 0
     if not is_classes(labels):
+        if labels.is_floating_point():
+            return number_loss(logits[known][:, 0], labels[known], options.loss)
         return plain_loss(logits[known], labels[known])
     if options.focal:
         return _focal(logits[known], labels[known], class_weights, options)

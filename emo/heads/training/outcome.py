@@ -1,6 +1,8 @@
 """The outcome of training one head: its weights and the scores of every round."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -23,6 +25,36 @@ class Round:
     """Whether the round is better than all before it."""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which way to join streams a fit chose, and what the others scored."""
+
+    chosen: str
+    """The way that was chosen: ``late``, ``early`` or the name of a stream."""
+    scores: Mapping[str, float]
+    """Headline score of each way at its best candidate."""
+    over: str
+    """What the scores are of, such as ``val, 1,109 clips``."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    def words(self, score: str) -> str:
+        """Return the choice in one sentence.
+
+        Args:
+            score: name of the score, as tables show it.
+        """
+        others = ", ".join(
+            f"{name} {value:.3f}" for name, value in self.scores.items() if name != self.chosen
+        )
+        return (
+            f"fusion: {self.chosen} was chosen, {score} {self.scores[self.chosen]:.3f} on "
+            f"{self.over}; {others}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """One trained head: the weights of its best round, and all rounds."""
@@ -35,6 +67,15 @@ class Outcome:
     """All rounds in order."""
     is_exact: bool
     """Whether a solver found the weights, so that every seed gives the same."""
+    choice: Choice | None = None
+    """How streams are joined, if the fit chose it."""
+    refit: Mapping[str, Tensor] = field(default_factory=dict)
+    """Weights that were solved again on train and val, which the run keeps; empty: not refit."""
+
+    @property
+    def kept(self) -> Mapping[str, Tensor]:
+        """Weights that the run keeps: refit, or those of the best round."""
+        return self.refit or self.state
 
     @property
     def best(self) -> Round:

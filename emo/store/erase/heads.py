@@ -19,6 +19,10 @@ from emo.store.erase.edits import ErasedClips
 
 _RUN_FILE, _WEIGHTS = "run.json", "head.safetensors"
 _DTYPES = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
+_VECTORS = "head/vectors_"
+"""Beginning of the names of the support vectors of head ``svm``."""
+_OTHER_SCALES = ("/speaker_mean", "/is_unit")
+"""Ends of the names of scalings that are not undone here; support vectors then count as tokens."""
 _CLOSE = 1e-3
 _MOST_ROWS = 4096
 """Tokens that are compared with a head's rows; the clips' means always are."""
@@ -69,9 +73,14 @@ def keeps_tokens(weights: Path, tokens: Iterable[np.ndarray]) -> bool:
         tokens: tokens (T, D) of each erased clip in each stream.
     """
     try:
-        tensors = dict(_tensors(weights.read_bytes()))
+        data = weights.read_bytes()
+        tensors, names = dict(_tensors(data)), _header(data)
     except (OSError, ValueError, KeyError):
         return False
+    if any(name.startswith(_VECTORS) for name in names) and any(
+        name.endswith(_OTHER_SCALES) for name in names
+    ):
+        return True
     stored = [rows for name, rows in tensors.items() if rows.ndim == 2 and "scaling/" not in name]
     scalings = [
         (tensors[name], tensors[f"{name.removesuffix('centre')}scale"])
@@ -82,9 +91,9 @@ def keeps_tokens(weights: Path, tokens: Iterable[np.ndarray]) -> bool:
         one = clip.astype(np.float32)
         rows = np.concatenate([one.mean(axis=0, keepdims=True), one[:_MOST_ROWS]])
         forms = [rows] + [
-            (rows - centre) / scale
+            (rows - centre) * scale
             for centre, scale in scalings
-            if centre.size == rows.shape[1] == scale.size
+            if {centre.size, scale.size} <= {1, rows.shape[1]}
         ]
         if any(_has_row(each, form) for each in stored for form in forms):
             return True
@@ -105,9 +114,15 @@ def _has_row(stored: np.ndarray, rows: np.ndarray) -> bool:
 def _tensors(data: bytes) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the floating-point tensors of a safetensors file."""
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    for name, facts in header.items():
+    for name, facts in _header(data).items():
         if name != "__metadata__" and facts["dtype"] in _DTYPES:
             start, stop = (8 + size + at for at in facts["data_offsets"])
             array = np.frombuffer(data[start:stop], _DTYPES[facts["dtype"]])
             yield name, array.astype(np.float32).reshape(facts["shape"])
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """Return the header of a safetensors file: facts on each tensor by name."""
+    size = int.from_bytes(data[:8], "little")
+    found: dict[str, Any] = json.loads(data[8 : 8 + size])
+    return found

@@ -61,7 +61,8 @@ def is_same(ours, theirs):
 def test_every_option_of_the_loop_is_looked_at():
     known = {item.name for item in dataclasses.fields(LoopOptions)}
     known -= {"spec_augment", "modality_dropout", "choose_by"}  # a solver's candidates are chosen
-    assert known == {*STEP_OPTIONS, *LOSS_OPTIONS} == {*OTHERS}
+    known -= {"refit"}  # solvers alone can
+    assert known == {*STEP_OPTIONS, *LOSS_OPTIONS} == {*OTHERS, "loss"}  # test_losses.py
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_what_is_not_read_changes_nothing_and_all_else_something(uneven, own):
 
 
 def test_of_streams_fused_late_the_loss_chooses_ridges_penalties(uneven):
-    own = {"solver": "ridge", "penalties": 60}
+    own = {"solver": "ridge", "penalties": 60, "fusion": "late"}
     usual = solved(uneven, own)
     assert not is_same(solved(uneven, own, class_weights=True), usual)
     assert LinearHead.unused_options(LinearOptions(**own), streams=2) == STEP_OPTIONS

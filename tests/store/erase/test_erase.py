@@ -1,6 +1,7 @@
 """An erasure leaves nothing of the clips and everything else; a scan of its own tells."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -202,23 +203,36 @@ def test_what_an_erasure_cannot_mend_is_a_hit(store, filled, tmp_path):
     assert erase(store.path, GONE, runs=[area]).is_complete
 
 
-def test_a_head_that_keeps_tokens_is_found(store, filled, runs):
-    from safetensors.numpy import save_file
+def fit_on_all(store, out, head, **options):
+    """Fit a head on the clips of both persons; one of them is ann."""
+    from emo.heads.fitting.fit import FitOptions, fit_head
+    from tests.make_batches import make_manifest
 
-    centre, scale = np.full(8, 0.5, np.float32), np.full(8, 2.0, np.float32)
-    means = [tokens_of(k).astype(np.float32).mean(axis=0) for k in [KEPT[0], GONE[1]]]
-    save_file(
-        {"head/support": np.stack([(mean - centre) / scale for mean in means]),
-         "scaling/toy/audio/centre": centre, "scaling/toy/audio/scale": scale},
-        runs / "first" / "head.safetensors",
-    )  # fmt: skip
-    report = erase(store.path, GONE, runs=[runs])
-    assert [hit.what for hit in report.scan.hits] == [
-        "a head that keeps tokens; --remove-heads removes its weights"
+    ids = [*GONE, *KEPT]
+    split = ["train", "train", "val", "train", "train", "val", "train", "train", "test", "test"]
+    manifest = make_manifest([f"e{k % 2}" for k in range(10)], split=split)
+    clips = tuple(
+        dataclasses.replace(clip, id=clip_id, speaker=clip_id.partition("/")[0])
+        for clip, clip_id in zip(manifest.clips, ids, strict=True)
+    )
+    manifest = dataclasses.replace(manifest, clips=clips)
+    fit_head(manifest, [store.path], out, FitOptions(head, threads=1, **options))
+
+
+@pytest.mark.parametrize("scaling", [{}, {"toy/audio": "speaker"}])
+def test_a_support_vector_machine_that_keeps_tokens_is_found(store, filled, tmp_path, scaling):
+    area = tmp_path / "fitted"
+    own = {"cost": "3", "gamma": "1"}
+    fit_on_all(store, area / "svm", "svm", head_options=own, scaling=scaling)
+    fit_on_all(store, area / "linear", "linear", scaling=scaling)
+    report = erase(store.path, GONE, runs=[area])
+    assert [(hit.what, hit.file.rpartition("/")[2]) for hit in report.scan.hits] == [
+        ("a head that keeps tokens; --remove-heads removes its weights", "head.safetensors")
     ]
-    report = erase(store.path, GONE, runs=[runs], is_head_removed=True)
+    report = erase(store.path, GONE, runs=[area], is_head_removed=True)
     assert report.is_complete
-    assert not (runs / "first" / "head.safetensors").exists()
+    assert not (area / "svm" / "head.safetensors").exists()
+    assert (area / "linear" / "head.safetensors").exists()
 
 
 def test_lists_of_what_adapted_weights_saw_are_shortened(store):

@@ -12,7 +12,7 @@ from emo.errors import OptionError
 from emo.heads.data.folds import Folds, cut_folds
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.seen_clips import check_unseen
-from emo.heads.fitting.folds.fold_fit import FitFold, fold_data
+from emo.heads.fitting.folds.fold_fit import FitFold, FittedFold, fold_data
 from emo.heads.fitting.folds.gather_folds import all_targets, gather_folds
 from emo.heads.fitting.parallel import run_parallel, slots
 from emo.heads.fitting.progress_files import (
@@ -51,6 +51,8 @@ def cross_validate(
 ) -> CrossResult:
     """Fit heads on every fold, choose rounds by the fold's ``val``, score its ``test`` once.
 
+    With ``options.search`` each fold has a search of its own, on inner folds of its train and val.
+
     Args:
         manifest: the clips; their splits are not used.
         features: locations of stores from ``emo extract``.
@@ -66,11 +68,6 @@ def cross_validate(
         EmoError: see :func:`emo.heads.fitting.fit.fit_head` and
             :func:`emo.heads.data.folds.cut_folds`.
     """
-    if options.search:
-        raise OptionError(
-            "--search and --cv: each fold would choose other values; search on the manifest's own "
-            "val first, then give the values found to --cv"
-        )
     if options.top_classes is not None:
         raise OptionError(
             "--top-classes and --cv: each fold would learn other answers, so that they could not "
@@ -109,7 +106,19 @@ def cross_validate(
                 pooled = dataclasses.replace(result.pooled, earlier=earlier)
                 result = dataclasses.replace(result, pooled=pooled)
                 write_folds(folder, result)
+                _write_trials(folder, fitted)
     return result
+
+
+def _write_trials(folder: Path, fitted: Sequence[FittedFold]) -> None:
+    """Write ``search.csv``, the trials of each fold's own search, if there was one."""
+    tables = {each.fold.name: each.trials for each in fitted if each.trials is not None}
+    if not tables:
+        return
+    import pandas as pd  # a second to import
+
+    table = pd.concat(tables, names=["fold", ""]).reset_index(level=0)
+    table.to_csv(folder / "search.csv", index=False, float_format="%.6g")
 
 
 def _with_seen(result: CrossResult, seen: tuple[str, ...]) -> CrossResult:

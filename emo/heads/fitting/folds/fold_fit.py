@@ -5,20 +5,24 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emo.errors import FitError
 from emo.heads.data.data import Data, requested_scalings, split_data
 from emo.heads.data.folds import Fold, Folds
 from emo.heads.data.load import LabelledClips
+from emo.heads.fitting.folds.nested_search import search_in_fold
 from emo.heads.fitting.progress_files import run_checkpoints
-from emo.heads.fitting.request import FitRequest
+from emo.heads.fitting.request import FitRequest, with_options
 from emo.heads.fitting.seeds import fit_seeds
 from emo.heads.head import Batch
 from emo.heads.runs.cross_result import FoldResult
 from emo.heads.runs.result import FitResult
 from emo.heads.training.fingerprint import question_of
 from emo.heads.training.outcome import Outcome, Round
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,8 @@ class FittedFold:
     """Notes on this fold alone, without its name."""
     outcomes: tuple[Outcome, ...]
     """Outcomes of all seeds, without weights."""
+    trials: "pd.DataFrame | None" = None
+    """Trials of the fold's own search; None: there was none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +65,25 @@ class FitFold:
         started = time.monotonic()
         fold, request = self.folds.folds[index], self.request
         data = fold_data(self.loaded, fold, request, self.by)
+        question = question_of(data, request.options)
+        trials: pd.DataFrame | None = None
         with _named_errors(self.by, fold):
+            if request.options.search:
+                scalings = {**requested_scalings(self.loaded.sources, request.options)}
+                found = search_in_fold(self.loaded, fold, request, scalings)
+                request = with_options(request, found.options)
+                trials = found.table
+                data = dataclasses.replace(data, notes=(*data.notes, found.note))
             checkpoints = run_checkpoints(
                 request.out, data, request.options, resume=self.resume, part=f"fold-{index}"
             )
             fitted = fit_seeds(data, request, started, checkpoints=checkpoints, on_round=report)
         known = {*self.loaded.notes, *fold.splits.notes}
         notes = tuple(note for note in fitted.data.notes if note not in known)
-        outcomes = tuple(dataclasses.replace(outcome, state={}) for outcome in fitted.outcomes)
-        question = question_of(data, request.options)
-        return FittedFold(_fold_result(fold, fitted), question, notes, outcomes)
+        outcomes = tuple(
+            dataclasses.replace(outcome, state={}, refit={}) for outcome in fitted.outcomes
+        )
+        return FittedFold(_fold_result(fold, fitted), question, notes, outcomes, trials)
 
 
 def fold_data(loaded: LabelledClips, fold: Fold, request: FitRequest, by: str) -> Data:
@@ -80,7 +95,7 @@ def fold_data(loaded: LabelledClips, fold: Fold, request: FitRequest, by: str) -
     requested = requested_scalings(loaded.sources, request.options)
     scalings = {**requested, **request.initial.scalings}
     with _named_errors(by, fold):
-        return split_data(loaded, fold.splits, scalings=scalings)
+        return split_data(loaded, fold.splits, scalings=scalings, cut=request.options.cut)
 
 
 @contextlib.contextmanager
@@ -105,4 +120,5 @@ def _fold_result(fold: Fold, fitted: FitResult) -> FoldResult:
             for name, variants in fitted.missing.items()
         },
         tuple(done for outcome in fitted.written_outcomes for done in outcome.history),
+        fitted.best.choice,
     )
