@@ -82,7 +82,7 @@ def _run(weights: list[Tensor], values: Tensor, rows: Rows, *, is_reversed: bool
     else:
         laid = values.new_zeros(rows.count, width).index_copy_(0, places, values)
     outputs = []
-    for part in laid.split(rows.sizes) if len(rows.sizes) > 1 else [laid]:
+    for part in torch.split(laid, rows.sizes) if len(rows.sizes) > 1 else [laid]:
         read = part.view(rows.steps, -1, part.shape[1])
         state = values.new_zeros(1, read.shape[1], state_weights.shape[1])
         found = torch.lstm(

@@ -49,16 +49,14 @@ class Rows:
         if offsets[-1] + clips <= WORTH_SHARING * steps * clips:
             row, start, count = _share(lengths)
         else:
-            row, start, count = np.cumsum(lengths > 0) - 1, 0, clips
+            row, count = np.cumsum(lengths > 0) - 1, clips
+            start = np.zeros_like(row)
         at_once = max(FEWEST, AT_ONCE // steps)
         sizes = [steps * min(at_once, count - k) for k in range(0, count, at_once)]
-        if len(sizes) == 1:
-            beside, first = np.int64(count), start * count + row
-        else:
-            group, column = np.divmod(row, at_once)
-            beside = np.minimum(at_once, count - group * at_once)
-            first = group * (at_once * steps) + start * beside + column
-            beside = np.repeat(beside, lengths)
+        group, column = np.divmod(row, at_once)
+        beside = np.minimum(at_once, count - group * at_once)
+        first = group * (at_once * steps) + start * beside + column
+        beside = np.repeat(beside, lengths)
         # token k of a clip lies at first + beside · k, and reversed at first + beside · (T - 1 - k)
         token = np.arange(offsets[-1])
         places = np.repeat(first, lengths) + beside * (token - np.repeat(offsets[:-1], lengths))

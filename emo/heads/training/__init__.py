@@ -3,6 +3,6 @@
 Writes no file except checkpoints.
 
 May import: errors, heads.data, heads.head, heads.labels, heads.layers, heads.metrics,
-    heads.options, ragged, store.backend, untrusted.
+    heads.options, machine, ragged, store.backend, untrusted.
 Read first: loop.py.
 """
