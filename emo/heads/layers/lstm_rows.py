@@ -51,7 +51,8 @@ class Rows:
         else:
             row, count = np.cumsum(lengths > 0) - 1, clips
             start = np.zeros_like(row)
-        at_once = max(FEWEST, AT_ONCE // steps)
+        groups = max(1, round(count / max(FEWEST, AT_ONCE // steps)))
+        at_once = -(-count // groups)  # as many rows in each group; few rows take as long as many
         sizes = [steps * min(at_once, count - k) for k in range(0, count, at_once)]
         group, column = np.divmod(row, at_once)
         beside = np.minimum(at_once, count - group * at_once)
