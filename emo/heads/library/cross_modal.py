@@ -69,7 +69,7 @@ class TransformerLayer(nn.Module):
         self.narrow = nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, layout: "_Layout", *, wanted: int | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, layout: "Layout", *, wanted: int | None = None) -> Tensor:
         """Return new tokens, each of which attends to all tokens of its clip.
 
         Args:
@@ -104,7 +104,7 @@ class TransformerLayer(nn.Module):
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Where the tokens of N clips are if each clip is padded to L tokens."""
 
     places: Tensor
@@ -113,7 +113,7 @@ class _Layout:
     """bool (N, L): False for padding."""
 
     @classmethod
-    def of(cls, streams: Sequence[Ragged]) -> "_Layout":
+    def of(cls, streams: Sequence[Ragged]) -> "Layout":
         """Put a read-out token before the tokens of all streams of a clip, stream after stream.
 
         The N read-out tokens come first in ``places``, then the tokens of each stream.
@@ -177,7 +177,7 @@ class CrossModal(Head):
         """Return logits, float32 (N, C), for each target."""
         pooled = self.pool(batch).streams
         streams = [pooled[name] for name in self.streams]
-        layout = _Layout.of(streams)
+        layout = Layout.of(streams)
         found = [self._embedded(number, tokens) for number, tokens in enumerate(streams)]
         read_outs = self.read_out.expand(len(batch), -1)
         tokens = torch.cat([read_outs, *(values.to(self.read_out.dtype) for values in found)])
