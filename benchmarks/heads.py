@@ -1,13 +1,15 @@
 """Heads against the usual loop, and against their goals, on workload M (see heads_workload.py).
 
-    python benchmarks/heads.py [ROW ...] [--quick] [--share S] [--folder DIR]
+    python benchmarks/heads.py [ROW ...] [--quick] [--share S] [--threads N] [--folder DIR]
 
 Prints one JSON line a figure: what was measured, in which unit, the goal, and ok or short; with
 wall and processor seconds, and for our side ``floor_seconds``: the multiplications that the head
-cannot do without at the measured speed of a matrix product, and its tokens once through memory.
+cannot do without at the measured speed of a float32 matrix product, and its tokens once through
+memory; ``of_floor`` is the value over it, ``cpu_of_floor`` the processor seconds over those of one
+thread's floor (on one thread a busy machine changes it little).
 ``cores`` is how much of the machine we got; below 2 others were busy, and ratios of processor
-seconds (``cpu``) say more than the value. Two threads, which wait as those of `emo fit-head` do on
-a quiet machine: as torch lets them. ROWs: see ROWS below; none: all.
+seconds (``cpu``) say more than the value. Two threads unless said, which wait as those of
+`emo fit-head` do on a quiet machine: as torch lets them. ROWs: see ROWS below; none: all.
 """
 
 import argparse
@@ -40,8 +42,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few clips, under a minute")
     parser.add_argument("--share", type=float, default=1.0, help="of M's clips that are not pooled")
     parser.add_argument("--folder", help="where to put the data; default: the temporary folder")
+    parser.add_argument("--threads", type=int, default=2, help="of torch; default: 2")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(arguments.threads)
     is_short = False
     size = Size(share=arguments.share, f1_share=0.25 * arguments.share)
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="emo-bench-") as folder:

@@ -92,6 +92,15 @@ class Bench:
         return seconds * (self.size.share if share is None else share)
 
 
+def beside_floor(wall: float, cpu: float, floor: float) -> dict[str, float]:
+    """Seconds of the floor, and how many times its seconds ours are."""
+    threads = torch.get_num_threads()
+    return {
+        "floor_seconds": floor, "of_floor": wall / floor, "cpu_of_floor": cpu / floor / threads,
+        "threads": threads,
+    }  # fmt: skip
+
+
 def classes_of(data: Data, options: FitOptions, outcome: Outcome) -> np.ndarray:
     """(N,) of the test clips, by the round that is best on val."""
     head = builder(options, data)()

@@ -136,7 +136,7 @@ ARROWS = {
     "heads.solvers": ("heads.labels", "torch"),
     "heads.training": (
         "errors heads.data heads.head heads.inner_folds heads.labels heads.layers heads.metrics "
-        "heads.options ragged store.backend untrusted",
+        "heads.options machine ragged store.backend untrusted",
         "numpy torch",
     ),
     "machine": ("errors", ""),

@@ -1,10 +1,7 @@
 """Find faces with MTCNN and work around the known bugs of facenet-pytorch 2.5.3."""
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +9,7 @@ import torch
 from facenet_pytorch import MTCNN
 
 from emo.extract.faces.mtcnn import BatchedMtcnn
+from emo.machine.memory import keep_freed_memory
 
 _LEAST_SIDE_PIXELS = 20  # MTCNN's smallest face; it raises an error on smaller frames
 _BATCH_PIXELS = 600_000  # larger batches do not fit in a CPU's caches and are slower
@@ -93,26 +91,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-_MOST_BYTES = 32 * 2**20  # the largest value that glibc accepts; larger blocks use mmap as before
-_KEPT_BYTES = 2**30
-
-
-@cache
-def keep_freed_memory() -> bool:
-    """Tell glibc, once per process, to keep up to 1 GiB of freed memory for the next allocation.
-
-    Otherwise the large buffers of each batch are returned to the system and mapped again.
-
-    Returns:
-        Whether the C library accepted it; False on systems without glibc.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # musl
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, _MOST_BYTES) and mallopt(_TRIM_THRESHOLD, _KEPT_BYTES))

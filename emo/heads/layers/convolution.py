@@ -7,11 +7,18 @@ from torch.nn import functional
 from emo.heads.layers.segments import segment_ids, segment_mean
 from emo.ragged import Ragged
 
+ROUND = 64
+"""Lengths of images are multiples of it: torch prepares a convolution anew for each length."""
+FEWEST, MOST_ZEROS = 256, 1.5
+"""Below so many tokens, and above so many columns for each token, a convolution of an image takes
+longer than a product with copies of all windows."""
+
 
 class RaggedConv(nn.Module):
     """Convolution along the tokens of each clip: Ragged (ΣT, D) -> Ragged (ΣT, channels).
 
-    Tokens before the first and after the last of a clip count as zeros.
+    Tokens before the first and after the last of a clip count as zeros. Many tokens are convolved
+    as one image of one row, in which there are ``size // 2`` zeros between two clips.
     """
 
     def __init__(self, dim: int, channels: int, size: int) -> None:
@@ -28,14 +35,41 @@ class RaggedConv(nn.Module):
 
     def forward(self, tokens: Ragged) -> Ragged:
         """Return tokens, float32 (ΣT, channels), with the offsets of the given ones."""
-        values, offsets = tokens.values, tokens.offsets
-        clips = segment_ids(offsets)
-        steps = torch.arange(self.size, device=clips.device) - self.size // 2
-        position = torch.arange(len(clips), device=clips.device)[:, None] + steps  # (ΣT, size)
-        is_inside = (position >= offsets[clips][:, None]) & (position < offsets[clips + 1][:, None])
+        count, apart = len(tokens.values), self.size // 2
+        places = torch.arange(apart, count + apart, device=tokens.values.device)
+        places += segment_ids(tokens.offsets) * apart
+        length = count + (len(tokens) + 1) * apart
+        is_short = count < FEWEST or length > MOST_ZEROS * count
+        found = (self._windows if is_short else self._image)(tokens.values, places, length)
+        return Ragged(found, tokens.offsets)
+
+    def _image(self, values: Tensor, places: Tensor, length: int) -> Tensor:
+        """Convolve one image of one row: (ΣT, D) -> (ΣT, channels).
+
+        Args:
+            values: float32 (ΣT, D).
+            places: int64 (ΣT,), column of each token.
+            length: number of columns.
+        """
+        length, width = -(-length // ROUND) * ROUND, values.shape[1]
+        row = values.new_zeros(length, width).index_copy_(0, places, values)
+        weight = self.linear.weight.view(-1, 1, self.size, width)
+        found = functional.conv2d(  # (1, channels, 1, length - size + 1), channels last in memory
+            row.view(1, 1, length, width).permute(0, 3, 1, 2), weight.permute(0, 3, 1, 2)
+        )
+        channels = found.permute(0, 2, 3, 1).flatten(0, 2)
+        return channels.index_select(0, places - self.size // 2)
+
+    def _windows(self, values: Tensor, places: Tensor, length: int) -> Tensor:
+        """Return what :meth:`_image` does, by a product with a copy of each token's window."""
+        rows = torch.full((length,), len(values), device=places.device)
+        rows[places] = torch.arange(len(values), device=places.device)
+        steps = torch.arange(self.size, device=places.device) - self.size // 2
+        windows = rows[places[:, None] + steps]  # (ΣT, size)
         beyond = torch.cat([values, values.new_zeros(1, values.shape[1])])
-        windows = beyond[torch.where(is_inside, position, len(values))]  # (ΣT, size, D)
-        return Ragged(self.linear(windows.flatten(1)), offsets)
+        copies = beyond.index_select(0, windows.flatten())
+        found: Tensor = self.linear(copies.view(len(values), self.linear.in_features))
+        return found
 
 
 class TokenNorm(nn.Module):

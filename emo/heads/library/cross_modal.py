@@ -1,6 +1,6 @@
 """Run one transformer over the tokens of all streams together; absent streams are masked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -45,10 +45,11 @@ class CrossModalOptions:
 
 
 class TransformerLayer(nn.Module):
-    """Transformer layer with normalisation first: (N, L, W) tokens, (N, L) mask -> (N, L, W).
+    """Transformer layer with normalisation first: (ΣL, W) tokens -> (ΣL, W).
 
-    torch's own layer takes another code path when no gradients are needed, so this one is written
-    out. Source: Vaswani et al. 2017; Xiong et al. 2020 for the order of the normalisation.
+    Padding takes part in the attention alone, where it is masked. torch's own layer takes another
+    code path when no gradients are needed, so this one is written out.
+    Source: Vaswani et al. 2017; Xiong et al. 2020 for the order of the normalisation.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -68,34 +69,71 @@ class TransformerLayer(nn.Module):
         self.narrow = nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, is_token: Tensor, *, wanted: int | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, layout: "Layout", *, wanted: int | None = None) -> Tensor:
         """Return new tokens, each of which attends to all tokens of its clip.
 
         Args:
-            tokens: float32 (N, L, W), padded.
-            is_token: bool (N, L), False for padding.
-            wanted: number of first tokens to compute; None: all L.
+            tokens: float32 (ΣL, W), without padding.
+            layout: which of them belong to which clip.
+            wanted: number of first tokens to compute, N or None; N: the first of each clip; None:
+                all.
 
         Returns:
-            float32 (N, wanted, W).
+            float32 (wanted, W).
         """
-        clips, length, width = tokens.shape
+        width = tokens.shape[1]
         normed = self.norms[0](tokens)
         weights, biases = (
             torch.split(part, [width, 2 * width]) for part in self.queries.parameters()
         )
-        tokens = tokens[:, :wanted]
-        query = functional.linear(normed[:, :wanted], weights[0], biases[0])
-        query = query.view(clips, tokens.shape[1], self.heads, -1).transpose(1, 2)
-        both = functional.linear(normed, weights[1], biases[1])
-        key, value = both.view(clips, length, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        tokens = tokens[:wanted]
+        query = functional.linear(normed[:wanted], weights[0], biases[0])
+        both = layout.padded(functional.linear(normed, weights[1], biases[1]))  # (N, L, 2 W)
+        query = layout.padded(query) if wanted is None else query[:, None]
+        query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        key, value = both.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         found = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=is_token[:, None, None, :]
-        )  # (N, heads, wanted, W / heads)
-        merged = found.transpose(1, 2).reshape(tokens.shape)
+            query, key, value, attn_mask=layout.is_token[:, None, None, :]
+        )  # (N, heads, L or 1, W / heads)
+        merged = found.transpose(1, 2).reshape(-1, width)
+        if wanted is None:
+            merged = merged.index_select(0, layout.places)
         tokens = tokens + self.dropout(self.out(merged))
         changed: Tensor = tokens + self.dropout(self.narrow(self.wide(self.norms[1](tokens))))
         return changed
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tokens of N clips are if each clip is padded to L tokens."""
+
+    places: Tensor
+    """int64 (ΣL,): row of each token in (N · L, W)."""
+    is_token: Tensor
+    """bool (N, L): False for padding."""
+
+    @classmethod
+    def of(cls, streams: Sequence[Ragged]) -> "Layout":
+        """Put a read-out token before the tokens of all streams of a clip, stream after stream.
+
+        The N read-out tokens come first in ``places``, then the tokens of each stream.
+        """
+        lengths = 1 + sum(tokens.lengths for tokens in streams)
+        longest = int(lengths.max()) if len(lengths) else 1
+        steps = torch.arange(longest, device=lengths.device)
+        next_place = torch.arange(len(lengths), device=lengths.device) * longest
+        places = [next_place]
+        next_place = next_place + 1
+        for tokens in streams:
+            places.append(_positions(tokens.offsets) + next_place[segment_ids(tokens.offsets)])
+            next_place = next_place + tokens.lengths
+        return cls(torch.cat(places), steps < lengths[:, None])
+
+    def padded(self, values: Tensor) -> Tensor:
+        """Pad the tokens of each clip with zeros: (ΣL, W) -> (N, L, W)."""
+        clips, longest = self.is_token.shape
+        zeros = values.new_zeros(clips * longest, values.shape[1])
+        return zeros.index_copy_(0, self.places, values).view(clips, longest, -1)
 
 
 class CrossModal(Head):
@@ -137,36 +175,26 @@ class CrossModal(Head):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return logits, float32 (N, C), for each target."""
-        streams = self.pool(batch).streams
-        parts = [self.read_out.expand(len(batch), 1, -1)]
-        masks = [torch.ones(len(batch), 1, dtype=torch.bool, device=self.read_out.device)]
-        for number, name in enumerate(self.streams):
-            padded, is_token = _padded(self._embedded(number, streams[name]))
-            parts.append(padded.to(self.read_out.dtype))
-            masks.append(is_token)
-        tokens, is_token = torch.cat(parts, dim=1), torch.cat(masks, dim=1)
+        pooled = self.pool(batch).streams
+        streams = [pooled[name] for name in self.streams]
+        layout = Layout.of(streams)
+        found = [self._embedded(number, tokens) for number, tokens in enumerate(streams)]
+        read_outs = self.read_out.expand(len(batch), -1)
+        tokens = torch.cat([read_outs, *(values.to(self.read_out.dtype) for values in found)])
         for layer in self.layers[:-1]:
-            tokens = layer(tokens, is_token)
-        tokens = self.layers[-1](tokens, is_token, wanted=1)  # only the first token is read out
-        logits: dict[str, Tensor] = self.classifier(self.norm(tokens[:, 0]))
+            tokens = layer(tokens, layout)
+        tokens = self.layers[-1](tokens, layout, wanted=len(batch))  # these are read out
+        logits: dict[str, Tensor] = self.classifier(self.norm(tokens))
         return logits
 
-    def _embedded(self, number: int, tokens: Ragged) -> Ragged:
+    def _embedded(self, number: int, tokens: Ragged) -> Tensor:
         """Return projected tokens of stream ``number`` with both embeddings: (ΣT, D) -> (ΣT, W)."""
-        clips = segment_ids(tokens.offsets)
-        position = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
         values = self.projections[number](tokens.values) + self.modality[number]
-        return Ragged(values + self.position[position], tokens.offsets)
+        found: Tensor = values + self.position.index_select(0, _positions(tokens.offsets))
+        return found
 
 
-def _padded(tokens: Ragged) -> tuple[Tensor, Tensor]:
-    """Pad the clips with zeros to the longest T.
-
-    Returns:
-        float32 (N, longest T, W); and bool (N, longest T), False for padding.
-    """
-    longest = int(tokens.lengths.max()) if len(tokens) else 0
-    is_token = torch.arange(longest, device=tokens.offsets.device) < tokens.lengths[:, None]
-    padded = tokens.values.new_zeros(len(tokens), longest, tokens.width)
-    padded[is_token] = tokens.values
-    return padded, is_token
+def _positions(offsets: Tensor) -> Tensor:
+    """Return the number of tokens before each token in its clip: int64 (N+1,) -> (ΣT,)."""
+    clips = segment_ids(offsets)
+    return torch.arange(len(clips), device=clips.device) - offsets[clips]

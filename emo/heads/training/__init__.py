@@ -3,6 +3,6 @@
 Writes no file except checkpoints.
 
 May import: errors, heads.data, heads.head, heads.inner_folds, heads.labels, heads.layers,
-    heads.metrics, heads.options, ragged, store.backend, untrusted.
+    heads.metrics, heads.options, machine, ragged, store.backend, untrusted.
 Read first: loop.py.
 """

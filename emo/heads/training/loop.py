@@ -14,6 +14,10 @@ from emo.heads.training.outcome import Outcome, Round
 from emo.heads.training.rounds import BestRound
 from emo.heads.training.solve import solve_head, without_others
 from emo.heads.training.steps import Steps
+from emo.machine.memory import keep_freed_memory
+
+KEPT_BYTES = 2**28
+"""Freed memory that a process keeps while it trains: that of a step."""
 
 
 def train_head(
@@ -41,6 +45,7 @@ def train_head(
     Raises:
         DivergedError: a loss or a weight is not finite.
     """
+    keep_freed_memory(KEPT_BYTES)
     with _seeded(seed):
         head = build()
         loss = make_loss(train, options)

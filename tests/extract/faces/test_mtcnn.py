@@ -13,9 +13,9 @@ from PIL import Image
 from skimage import data
 from torch.nn.functional import interpolate
 
-from emo.extract.faces.detector import keep_freed_memory
 from emo.extract.faces.integral_image import DeviceIntegralImage, IntegralImage
 from emo.extract.faces.mtcnn import BatchedMtcnn, RowHalving, RowPReLU
+from emo.machine.memory import keep_freed_memory
 
 sides = st.integers(1, 70)
 

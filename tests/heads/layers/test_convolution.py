@@ -9,6 +9,7 @@ from torch.nn import functional
 from emo.heads.layers.convolution import RaggedConv, TokenNorm
 from emo.heads.layers.lstm import run_over_turns
 from emo.heads.layers.segments import resample_tokens
+from emo.ragged import Ragged
 from tests.make_batches import assert_close, make_tokens
 
 LENGTHS = [4, 0, 1, 7]
@@ -24,6 +25,27 @@ def test_ragged_convolution_is_torchs_on_each_clip(size):
         if len(clip):
             expected = functional.conv1d(clip.T[None], weight, padding=size // 2)[0].T
             assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("lengths", [[60, 0, 1, 90, 33, 120], [1, 2, 0, 1, 3] * 60])
+def test_many_tokens_are_convolved_as_each_clip_alone(lengths):
+    """Values and gradients, of an image of one row and of windows."""
+    torch.manual_seed(0)
+    tokens = make_tokens(lengths, 4)
+    values = tokens.values.clone().requires_grad_()
+    layer = RaggedConv(4, 3, 5)
+    weight = layer.linear.weight.view(3, 5, 4).transpose(1, 2)
+    found = layer(Ragged(values, tokens.offsets)).values
+    clips = [clip for clip in values.split(lengths) if len(clip)]
+    alone = [functional.conv1d(clip.T[None], weight, padding=2)[0].T for clip in clips]
+    leaves, slope = [values, layer.linear.weight], torch.randn(found.shape)
+    torch.testing.assert_close(found, torch.cat(alone))
+    for ours, theirs in zip(
+        torch.autograd.grad((found * slope).sum(), leaves),
+        torch.autograd.grad((torch.cat(alone) * slope).sum(), leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_norm_of_one_token_is_that_of_evaluation():

@@ -1,4 +1,4 @@
-"""The steps of our LSTM against torch's LSTM, in values and gradients."""
+"""LSTMs over clips that share rows, against torch's LSTM, in values and gradients."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import rnn
 
-from emo.heads.layers.lstm import run_over_turns
-from emo.heads.layers.lstm_steps import Order, run_steps
+from emo.heads.layers import lstm_rows
+from emo.heads.layers.lstm import run_lstm, run_over_turns
+from emo.ragged import Ragged, offsets_of
 
 LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 
@@ -51,15 +52,36 @@ def test_dialogues_of_any_lengths_are_those_of_a_packed_sequence(bidirectional, 
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("ends", [1, 2])
-def test_the_gradient_is_that_of_the_values(ends):
+@pytest.mark.parametrize("lengths", [[30, 1, 2, 0, 7, 29, 3] * 6, [9, 9, 8], [1] * 5, [0, 1]])
+@pytest.mark.parametrize("fewest", [2, 8])
+def test_clips_of_any_lengths_are_those_of_torch_alone(lengths, fewest, monkeypatch):
+    """Rows shared or not, in one group or in several."""
+    monkeypatch.setattr(lstm_rows, "AT_ONCE", 30 * fewest)
+    monkeypatch.setattr(lstm_rows, "FEWEST", fewest)
     torch.manual_seed(0)
-    order = Order.of(make_turns([3, 0, 1, 4, 3]).numpy(), ends)
-    read = torch.randn(11, ends * 4 * 3, dtype=torch.float64, requires_grad=True)
-    weights = [torch.randn(12, 3, dtype=torch.float64, requires_grad=True) for _ in range(ends)]
-    assert torch.autograd.gradcheck(
-        lambda read, *weights: run_steps(read, list(weights), order), (read, *weights)
-    )
+    lstm = nn.LSTM(5, 4, bidirectional=True)
+    values = torch.randn(sum(lengths), 5, requires_grad=True)
+    found = run_lstm(lstm, Ragged(values, torch.from_numpy(offsets_of(np.array(lengths))))).values
+    alone = torch.cat([lstm(clip)[0] for clip in values.split(lengths) if len(clip)])
+    slope, leaves = torch.randn(found.shape), [values, *lstm.parameters()]
+    torch.testing.assert_close(found, alone, rtol=0, atol=1e-6)
+    for ours, theirs in zip(
+        torch.autograd.grad((found * slope).sum(), leaves),
+        torch.autograd.grad((alone * slope).sum(), leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_short_clips_share_rows_without_touching_each_other():
+    lengths = np.random.default_rng(0).integers(0, 60, 200)
+    rows = lstm_rows.Rows.of(offsets_of(lengths))
+    assert rows.are_shared
+    assert rows.count < 0.7 * lengths.max() * np.count_nonzero(lengths)
+    for places in (rows.places.numpy(), rows.reversed_places.numpy()):
+        assert len(set(places.tolist())) == lengths.sum()
+    assert sum(rows.sizes) == rows.count
+    assert len(rows.sizes) > 1
 
 
 def test_large_gates_saturate_as_torchs():

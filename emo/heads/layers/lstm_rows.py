@@ -1,0 +1,94 @@
+"""Lay clips end to end in rows of equal length, so that an LSTM computes little padding.
+
+An LSTM that runs over clips side by side computes each of them to the length of the longest. So
+short clips share a row: each clip goes, longest first, into the row that it fills best, with one
+empty place between two clips.
+"""
+
+import bisect
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+AT_ONCE, FEWEST = 2048, 8
+"""About how many places, and at least how many rows, are computed at once; what is kept of them for
+the gradient stays in the processor's cache."""
+WORTH_SHARING = 0.8
+"""Rows are shared if the clips, with an empty place each, then take at most this share of the
+places."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Places (groups, steps, rows of the group) of the tokens of some clips."""
+
+    steps: int
+    """Length of a row: that of the longest clip."""
+    sizes: list[int]
+    """Number of places of each group of rows that are computed at once."""
+    count: int
+    """Number of places of all groups."""
+    are_shared: bool
+    """Whether there are fewer rows than clips; else each clip has a row of its own."""
+    places: Tensor
+    """int64 (ΣT,): place of each token."""
+    reversed_places: Tensor
+    """int64 (ΣT,): place of each token where the tokens of each clip are reversed."""
+
+    @classmethod
+    def of(cls, offsets: np.ndarray) -> "Rows":
+        """Lay out clips.
+
+        Args:
+            offsets: int64 (N+1,), where each clip's tokens start, then ΣT, which is at least 1.
+        """
+        lengths = offsets[1:] - offsets[:-1]
+        steps, clips = int(lengths.max()), int(np.count_nonzero(lengths))
+        if offsets[-1] + clips <= WORTH_SHARING * steps * clips:
+            row, start, count = _share(lengths)
+        else:
+            row, count = np.cumsum(lengths > 0) - 1, clips
+            start = np.zeros_like(row)
+        groups = max(1, round(count / max(FEWEST, AT_ONCE // steps)))
+        at_once = -(-count // groups)  # as many rows in each group; few rows take as long as many
+        sizes = [steps * min(at_once, count - k) for k in range(0, count, at_once)]
+        group, column = np.divmod(row, at_once)
+        beside = np.minimum(at_once, count - group * at_once)
+        first = group * (at_once * steps) + start * beside + column
+        beside = np.repeat(beside, lengths)
+        # token k of a clip lies at first + beside · k, and reversed at first + beside · (T - 1 - k)
+        token = np.arange(offsets[-1])
+        places = np.repeat(first, lengths) + beside * (token - np.repeat(offsets[:-1], lengths))
+        back = np.repeat(first, lengths) + beside * (np.repeat(offsets[1:] - 1, lengths) - token)
+        return cls(
+            steps, sizes, steps * count, count < clips, torch.from_numpy(places),
+            torch.from_numpy(back),
+        )  # fmt: skip
+
+
+def _share(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Put each clip, longest first, into the row that it fills best, after an empty place.
+
+    Args:
+        lengths: int64 (N,), tokens of each clip.
+
+    Returns:
+        int64 (N,) row of each clip; int64 (N,) step of its first token; the number of rows.
+    """
+    row, start = np.zeros((2, len(lengths)), dtype=np.int64)
+    longest_first = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)].tolist()
+    steps, count = int(lengths.max()), 0
+    rooms: list[tuple[int, int]] = []  # (steps left, row), fewest first
+    for clip, length in zip(longest_first, lengths[longest_first].tolist(), strict=True):
+        position = bisect.bisect_left(rooms, (length, 0))
+        if position == len(rooms):
+            room, own = steps, count
+            count += 1
+        else:
+            room, own = rooms.pop(position)
+        row[clip], start[clip] = own, steps - room
+        if room - length - 1 > 0:
+            bisect.insort(rooms, (room - length - 1, own))
+    return row, start, count
