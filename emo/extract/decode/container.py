@@ -48,7 +48,7 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"})
 _EARLIER_SECONDS = (0.0, 5.0, 30.0)
 """How far before the wanted time to seek, in this order: without an index a seek may end after the
 keyframe that is needed."""
-_PREROLL_SECONDS = 1.0
+PREROLL_SECONDS = 1.0
 """Seconds to start earlier: audio codecs need preceding packets, and tracks interleave loosely."""
 
 
@@ -136,6 +136,13 @@ def pick(streams: Sequence[Any]) -> Any | None:
     )
 
 
+def only(container: InputContainer, stream: Any) -> None:
+    """Let FFmpeg drop the packets of all tracks but one while it reads the file."""
+    for other in container.streams:
+        if other is not stream:
+            other.discard = av.stream.Discard.all
+
+
 def origin_seconds(container: InputContainer) -> float:
     """Return the file's first timestamp in seconds; all times of emo are relative to it."""
     return (container.start_time or 0) / av.time_base
@@ -155,7 +162,7 @@ def packets_from(
 
     The last packet is empty; decoding it drains the decoder.
     """
-    start = (start_seconds or 0.0) - _PREROLL_SECONDS
+    start = (start_seconds or 0.0) - PREROLL_SECONDS
     if start <= 0 or always_from_start(container):
         yield from container.demux(stream)
         return

@@ -232,7 +232,10 @@ class Pictures:
         wanted = np.array(sorted({time for view in views for time in view.times}))
         if not len(wanted) or self.source.video is None or isinstance(self.listed, str):
             return
-        pictures = read_pictures(self.source.video, wanted, self.listed, self.damage)
+        pictures = read_pictures(
+            self.source.video, wanted, self.listed, self.damage,
+            decodes_all=self.source.decodes_all,
+        )  # fmt: skip
         for time, (shown, picture) in zip(wanted.tolist(), pictures, strict=True):
             for view in views:
                 view.take(time, shown, picture, self.budget)

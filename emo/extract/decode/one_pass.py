@@ -120,7 +120,9 @@ class _Frames:
         listed, damage = clips[0][0].listed, clips[0][0].damage
         self._frames: Iterator[tuple[float, StoredFrame]] = iter(())
         if first.video and every and not isinstance(listed, str):
-            self._frames = shown_frames(first.video, self._wanted, listed, damage)
+            self._frames = shown_frames(
+                first.video, self._wanted, listed, damage, decodes_all=first.decodes_all
+            )
 
     def read_until(self, seconds: float) -> None:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
