@@ -60,7 +60,5 @@ def test_when_the_times_of_packets_are_believed(pts, dts, reorders, are_guessed,
         np.array([MISSING if each is None else each for each in ticks], np.int64)
         for ticks in (pts, dts)
     )
-    found = are_true(
-        shown, decoded, tick_seconds=0.04, reorders=reorders, are_guessed=are_guessed
-    )
+    found = are_true(shown, decoded, tick_seconds=0.04, reorders=reorders, are_guessed=are_guessed)
     assert found is expected
