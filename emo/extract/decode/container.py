@@ -70,12 +70,19 @@ def open_media(path: MediaPath) -> Iterator[InputContainer]:
         _limit_pictures(path, container)
         if "mov" in container.format.name and _has_cut_index(mp4_boxes(path)):
             raise MediaError(f"{path.name}: the file is cut: its index (moov) is incomplete")
-        try:
+        with reading(path):
             yield container
-        except av.error.FFmpegError as error:
-            raise MediaError(
-                f"{path.name}: reading the file broke: {reason_of_ffmpeg(error)}"
-            ) from error
+
+
+@contextlib.contextmanager
+def reading(path: MediaPath) -> Iterator[None]:
+    """Turn FFmpeg's errors inside the ``with`` block into MediaErrors that name the file."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise MediaError(
+            f"{path.name}: reading the file broke: {reason_of_ffmpeg(error)}"
+        ) from error
 
 
 def _refuse_pipes(path: MediaPath) -> None:

@@ -18,6 +18,7 @@ from emo.extract.decode.decode import (
     media_of,
     sound_of,
 )
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.display import StoredFrame
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
@@ -70,8 +71,10 @@ def _one_pass(
     sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
 ) -> Iterator[list[Media]]:
     with ExitStack() as stack:
-        clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
-        frames = _Frames(sources[0], clips) if clips else None
+        kept = stack.enter_context(KeptFile())
+        has_frames = any(need.frames for need in needs)
+        clips = _clips(sources, needs, detect, kept) if has_frames else None
+        frames = _Frames(sources[0], clips, kept) if clips else None
         audio = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
         for index, source in enumerate(sources):
             pictures = views = None
@@ -92,14 +95,16 @@ _Clip = tuple[Pictures, list[View]]
 
 
 def _clips(
-    sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
-) -> list[_Clip]:
+    sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None,
+    kept: KeptFile,
+) -> list[_Clip]:  # fmt: skip
     """Select the frames of each clip for each backbone; the file's packets are read once."""
     path, ends = sources[0].video, [source.end_seconds for source in sources]
     listed: FrameList | str = NO_VIDEO
     if path is not None:
         last = None if None in ends else max(end for end in ends if end is not None)
-        listed = list_frames(path, start_seconds=sources[0].start_seconds, end_seconds=last)
+        first = sources[0].start_seconds
+        listed = list_frames(path, start_seconds=first, end_seconds=last, kept=kept)
     found, damage = [], Damage()
     for source in sources:
         pictures = Pictures(source, listed, detect, budget_of(source), damage)
@@ -110,7 +115,7 @@ def _clips(
 class _Frames:
     """Decode the selected frames of all clips in time order and hand each to its clips."""
 
-    def __init__(self, first: ClipSource, clips: Sequence[_Clip]) -> None:
+    def __init__(self, first: ClipSource, clips: Sequence[_Clip], kept: KeptFile) -> None:
         self._clips = clips
         every = {time for _, views in clips for view in views for time in view.times}
         self._wanted = np.array(sorted(every))
@@ -121,8 +126,9 @@ class _Frames:
         self._frames: Iterator[tuple[float, StoredFrame]] = iter(())
         if first.video and every and not isinstance(listed, str):
             self._frames = shown_frames(
-                first.video, self._wanted, listed, damage, decodes_all=first.decodes_all
-            )
+                first.video, self._wanted, listed, damage, decodes_all=first.decodes_all,
+                kept=kept,
+            )  # fmt: skip
 
     def read_until(self, seconds: float) -> None:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:

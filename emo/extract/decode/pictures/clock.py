@@ -50,7 +50,9 @@ def are_true(
     >>> are_true(pts, dts, tick_seconds=1.0, reorders=False, are_guessed=False)
     False
     """
-    if (reorders and are_guessed) or (pts == MISSING).any() or len(np.unique(pts)) < len(pts):
+    order = np.argsort(pts, kind="stable")  # as shown -> as stored
+    has_equal = bool((np.diff(pts[order]) == 0).any())
+    if (reorders and are_guessed) or (pts == MISSING).any() or has_equal:
         return False
     decoding = dts[dts != MISSING].astype(np.float64)
     if len(decoding) > 1 and np.diff(decoding).min() * tick_seconds < -_BACK_SECONDS:
@@ -58,7 +60,6 @@ def are_true(
     jumps = np.abs(np.diff(pts.astype(np.float64))) * tick_seconds
     if len(jumps) and jumps.max() > MOST_SECONDS:
         return False
-    order = np.argsort(pts)  # as shown -> as stored
     # a time farther off than a codec moves pictures is wrong
     return not len(pts) or bool(np.abs(order - np.arange(len(pts))).max() < _REORDERED)
 

@@ -116,7 +116,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     other, so that the frame stays in memory until the garbage collector comes.
     """
     copy = av.video.reformatter.VideoReformatter().reformat(
-        frame, width=2, height=2, format="rgb24"
+        frame, width=2, height=2, format="rgb24", interpolation="POINT"
     )
     data = copy.side_data.get("DISPLAYMATRIX")
     if data is None:

@@ -17,6 +17,7 @@ from emo.extract.decode.container import (
     origin_seconds,
     packets_from,
 )
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.avi_index import AviIndex
 from emo.extract.decode.pictures.clock import are_true, rising_times, seconds_of, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
@@ -104,8 +105,7 @@ class FrameList:
             Unsure: a time is not that of one packet.
         """
         assert self.table is not None
-        order = np.argsort(self.table.pts, kind="stable")
-        order = order[self.table.is_shown[order]]
+        order = self.table.order[self.table.is_shown[self.table.order]]
         listed = seconds_of(self.table.pts[order], time_base) - origin
         at = np.minimum(np.searchsorted(listed, wanted), len(order) - 1)
         if (listed[at] != wanted).any() or (np.diff(at) <= 0).any():
@@ -126,7 +126,11 @@ class FrameList:
 
 
 def list_frames(
-    path: MediaPath, *, start_seconds: float | None = None, end_seconds: float | None = None
+    path: MediaPath,
+    *,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    kept: KeptFile | None = None,
 ) -> FrameList | str:
     """List the times of a stretch's frames from the packets, without decoding them.
 
@@ -140,6 +144,7 @@ def list_frames(
         path: a media file or a still picture.
         start_seconds: start of the stretch, from the start of the file; None: the first frame.
         end_seconds: end of the stretch (exclusive); None: the end of the file.
+        kept: keeps the file open; None: it is closed.
 
     Returns:
         The list, or why there are no frames.
@@ -149,7 +154,7 @@ def list_frames(
     """
     if is_still(path):
         return FrameList(np.zeros(1), is_still=True)
-    with open_media(path) as container:
+    with open_media(path) if kept is None else kept.opened(path) as container:
         stream = film_track(path, container)
         if stream is None:
             return "the file has no video track"
@@ -204,7 +209,7 @@ class _Packets:
         if not len(times):
             return "the video has no frames"
         latest = len(table.pts) - 1 - int(table.pts[::-1].argmax())
-        last = float(int(table.durations[latest]) * self._base) or step_seconds(stream)
+        last = float(max(0, int(table.durations[latest])) * self._base) or step_seconds(stream)
         until = float(times[-1]) + last
         whole, is_joined = (
             _whole_until(path, container, stream, until) if table.is_to_end else (None, False)
@@ -230,7 +235,7 @@ def _read_packets(
     only(container, stream)
     return read_table(
         container, stream, packets_from(container, stream, start),
-        lambda reached: end is not None and reached * ticks / unit - origin >= end,
+        None if end is None else lambda reached: reached * ticks / unit - origin >= end,
         AviIndex(container, stream).late_ticks if container.format.name == "avi" else None,
     )  # fmt: skip
 

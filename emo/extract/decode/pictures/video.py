@@ -10,6 +10,7 @@ import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.container import PREROLL_SECONDS, only, open_media, origin_seconds
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.decoder import decoded_frames
 from emo.extract.decode.pictures.display import (
@@ -63,6 +64,7 @@ def read_pictures(
     damage: Damage | None = None,
     *,
     decodes_all: bool = False,
+    kept: KeptFile | None = None,
 ) -> Iterator[tuple[float, Picture]]:
     """Decode the frames shown at the selected times.
 
@@ -76,6 +78,7 @@ def read_pictures(
         listed: the list that the times are from; None: the file is listed anew.
         damage: damaged pictures are noted in it, as far as pictures are decoded.
         decodes_all: whether the pictures between the selected ones are decoded, too.
+        kept: the file as :func:`list_frames` left it; None: it is opened anew.
 
     Yields:
         For each of the F times the time of the decoded frame and its picture.
@@ -84,7 +87,7 @@ def read_pictures(
         MediaError: decoding broke before the last wanted frame; the message says at which second.
     """
     shape: tuple[int, int] | None = None
-    shown = shown_frames(path, wanted_seconds, listed, damage, decodes_all=decodes_all)
+    shown = shown_frames(path, wanted_seconds, listed, damage, decodes_all=decodes_all, kept=kept)
     for seconds, stored in shown:
         picture = Picture(stored, shape)
         shape = shape or picture.shape
@@ -98,6 +101,7 @@ def shown_frames(
     damage: Damage | None = None,
     *,
     decodes_all: bool = False,
+    kept: KeptFile | None = None,
 ) -> Iterator[tuple[float, StoredFrame]]:
     """Decode the frames shown at the selected times float64 (F,), without converting them.
 
@@ -120,7 +124,9 @@ def shown_frames(
     for index, way in enumerate(ways):
         mark = damage.mark()
         try:
-            for shown in islice(_stored(path, wanted_seconds, found, damage, way), done, None):
+            own = kept if way is _sought else None
+            stored = _stored(path, wanted_seconds, found, damage, way, own)
+            for shown in islice(stored, done, None):
                 yield shown
                 done += 1
             return
@@ -148,10 +154,13 @@ def _ways(listed: FrameList, wanted: np.ndarray, *, decodes_all: bool) -> list[_
 
 
 def _stored(
-    path: MediaPath, wanted_seconds: np.ndarray, listed: FrameList, damage: Damage, way: _Way
-) -> Iterator[tuple[float, StoredFrame]]:
+    path: MediaPath, wanted_seconds: np.ndarray, listed: FrameList, damage: Damage, way: _Way,
+    kept: KeptFile | None,
+) -> Iterator[tuple[float, StoredFrame]]:  # fmt: skip
     """Yield the frames that one way of decoding gives, and how they are shown."""
-    with open_media(path) as container:
+    if listed.table is not None and not listed.table.can_go_back:
+        kept = None
+    with open_media(path) if kept is None else kept.opened(path) as container:
         stream = container.streams[listed.track]
         aspect, orientations = pixel_aspect_of(stream), _Orientations()
         for seconds, frame in way(container, stream, listed, wanted_seconds, damage, path):

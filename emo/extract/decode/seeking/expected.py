@@ -17,8 +17,8 @@ _FARTHEST = 64
 """Packets after which a picture that is shown before an earlier one cannot come; H.264 and HEVC
 reorder within 16."""
 _LEAST_SEEN = 8
-"""Pictures after the first start whose order is looked at: it shows whether the times of a file
-are those of its pictures or were written in decoding order."""
+"""Pictures after the first start whose order is looked at if times rise from packet to packet: it
+shows whether they are those of the pictures or were written in decoding order."""
 
 
 class Expected:
@@ -42,7 +42,8 @@ class Expected:
         if is_first:
             later = table.starts[table.starts > start]
             end = later[0] if len(later) else len(table.pts)
-            self._least = _LEAST_SEEN if end - start > _LEAST_SEEN else 1
+            rises = bool((np.diff(table.pts[start:end]) > 0).all())
+            self._least = _LEAST_SEEN if rises and end - start > _LEAST_SEEN else 1
         ahead = slice(start, max(places) + 1 + _FARTHEST)
         self._furthest = int(table.pts[list(places)].max())
         self._coming = np.sort(self._shown(ahead)).tolist()

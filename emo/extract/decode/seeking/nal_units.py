@@ -13,7 +13,11 @@ _MARK = b"\0\0\1"
 """Start code before a unit of a byte stream."""
 
 
-def nal_units(data: bytes, extradata: bytes | None, width_at: int) -> Iterator[bytes]:
+Unit = bytes | memoryview
+"""A NAL unit, or a packet: its bytes, or a view of them that copies nothing."""
+
+
+def nal_units(data: Unit, extradata: bytes | None, width_at: int) -> Iterator[Unit]:
     """Yield the NAL units of a packet without start codes and lengths.
 
     Args:
@@ -26,10 +30,10 @@ def nal_units(data: bytes, extradata: bytes | None, width_at: int) -> Iterator[b
     """
     if extradata and extradata[0] == 1 and len(extradata) > width_at:
         return _with_lengths(data, (extradata[width_at] & 3) + 1)
-    return with_marks(data)
+    return with_marks(bytes(data))
 
 
-def with_marks(data: bytes) -> Iterator[bytes]:
+def with_marks(data: bytes) -> Iterator[Unit]:
     """Yield the NAL units of a byte stream, which are separated by start codes."""
     start = data.find(_MARK)
     while start >= 0:
@@ -41,7 +45,7 @@ def with_marks(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _with_lengths(data: bytes, width: int) -> Iterator[bytes]:
+def _with_lengths(data: Unit, width: int) -> Iterator[Unit]:
     """Yield the NAL units of a packet in which each has its length before it."""
     at = 0
     while at + width < len(data):
@@ -55,9 +59,9 @@ def _with_lengths(data: bytes, width: int) -> Iterator[bytes]:
 class Bits:
     """Numbers of a header, read bit by bit."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Unit) -> None:
         """Start at the first bit of the header of a unit; ``data``: its bytes."""
-        data = data.replace(b"\0\0\3", b"\0\0")  # bytes that prevent start codes
+        data = bytes(data).replace(b"\0\0\3", b"\0\0")  # bytes that prevent start codes
         self._value, self._left = int.from_bytes(data), 8 * len(data)
 
     def fixed(self, count: int) -> int:

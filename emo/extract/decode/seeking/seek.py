@@ -23,7 +23,7 @@ import numpy as np
 
 from emo.extract.decode.seeking.expected import Expected
 from emo.extract.decode.seeking.frame_numbers import FrameNumbers
-from emo.extract.decode.seeking.listing import FORWARD, MISSING, PacketTable, why_not
+from emo.extract.decode.seeking.listing import MISSING, PacketTable, why_not
 from emo.extract.decode.seeking.unsure import Unsure
 from emo.machine.libraries import late
 
@@ -65,9 +65,7 @@ class Seeker:
         stream.thread_count = 1  # several clips run in parallel instead
         context.options = {**context.options, "err_detect": "explode"}
         self._codec = context.codec.canonical_name
-        names = set(container.format.name.split(","))
-        self._can_seek = not names & FORWARD
-        self._seeks_by_pts = "matroska" in names
+        self._can_seek = table.can_go_back
         self._packets: Iterator[Packet[Any]] | None = None
         self._next = 0
         """Index in the table of the packet that is read next."""
@@ -143,7 +141,7 @@ class Seeker:
             while packet is not None and packet.size:
                 self._expect_listed(packet, place)
                 if numbers is not None:
-                    numbers.expect_next(bytes(packet))
+                    numbers.expect_next(memoryview(packet))
                 fed.append(place)
                 self._next = place = place + 1
                 yield from packet.decode()
@@ -159,7 +157,7 @@ class Seeker:
         table = self._table
         reads_on = self._packets is not None and 0 <= start - self._next <= _READ_ON
         if self._can_seek and not reads_on:
-            by_pts = self._seeks_by_pts or table.dts[start] == MISSING
+            by_pts = not table.has_own_dts or table.dts[start] == MISSING
             ticks = int((table.pts if by_pts else table.dts)[start])
             try:
                 self._container.seek(ticks, stream=self._stream)
@@ -169,18 +167,19 @@ class Seeker:
         elif self._packets is None:
             self._packets = self._container.demux(self._stream)
         self._stream.codec_context.flush_buffers()
+        latest = int(table.dts[start])
         for packet in self._packets:
             if packet.size == 0:
                 break
             if self._is(packet, start):
                 return packet
-            if packet.dts is not None and MISSING < table.dts[start] < packet.dts:
+            if table.has_own_dts and packet.dts is not None and MISSING < latest < packet.dts:
                 break
         raise Unsure("the seek does not lead to the start")
 
     def _is(self, packet: Packet[Any], place: int) -> bool:
         table = self._table
-        position = -1 if packet.pos is None else packet.pos
+        position = MISSING if packet.pos is None else packet.pos
         return bool(
             packet.pts == table.pts[place]
             and packet.size == table.sizes[place]

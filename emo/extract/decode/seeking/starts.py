@@ -8,13 +8,12 @@ bitstream guides of VP8 (RFC 6386), VP9, AV1 and Theora.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from emo.extract.decode.seeking.nal_units import H264_WIDTH, HEVC_WIDTH, nal_units
+from emo.extract.decode.seeking.nal_units import H264_WIDTH, HEVC_WIDTH, Unit, nal_units
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """What the bits of a packet say about a start of decoding."""
 
     is_true: bool
@@ -23,8 +22,8 @@ class Start:
     """The parameter sets that the packet brings with it."""
 
 
-_NO = Start(False)
-Look = Callable[[bytes, bytes | None], Start]
+_NO, _YES = Start(False), Start(True)
+Look = Callable[[Unit, bytes | None], Start]
 """Function (packet, configuration of the codec or None) -> what its bits say.
 
 Raises:
@@ -32,32 +31,33 @@ Raises:
 """
 
 
-def _h264(data: bytes, extradata: bytes | None) -> Start:
+def _h264(data: Unit, extradata: bytes | None) -> Start:
     """An IDR picture."""
     sets = b""
     for unit in nal_units(data, extradata, H264_WIDTH):
         kind = unit[0] & 31
         if kind in (7, 8, 13):
-            sets += unit.rstrip(b"\0")
+            sets += bytes(unit).rstrip(b"\0")
         elif kind in (1, 2, 5):
-            return Start(kind == 5, sets)
+            return Start(kind == 5, sets) if sets else _YES if kind == 5 else _NO
     return _NO
 
 
-def _hevc(data: bytes, extradata: bytes | None) -> Start:
+def _hevc(data: Unit, extradata: bytes | None) -> Start:
     """An IRAP picture: IDR, CRA or BLA."""
     sets = b""
     for unit in nal_units(data, extradata, HEVC_WIDTH):
         kind = unit[0] >> 1 & 63
         if 32 <= kind <= 34:
-            sets += unit.rstrip(b"\0")
+            sets += bytes(unit).rstrip(b"\0")
         elif kind < 32:
             return Start(16 <= kind <= 21, sets)
     return _NO
 
 
-def _mpeg12(data: bytes, extradata: bytes | None) -> Start:
+def _mpeg12(data: Unit, extradata: bytes | None) -> Start:
     """An I picture after a sequence header."""
+    data = bytes(data)
     sequence = data.find(b"\0\0\1\xb3")
     picture = data.find(b"\0\0\1\0", max(sequence, 0))
     if not 0 <= sequence < picture or picture + 6 > len(data):
@@ -65,8 +65,9 @@ def _mpeg12(data: bytes, extradata: bytes | None) -> Start:
     return Start(data[picture + 5] >> 3 & 7 == 1)
 
 
-def _mpeg4(data: bytes, extradata: bytes | None) -> Start:
+def _mpeg4(data: Unit, extradata: bytes | None) -> Start:
     """An I-VOP."""
+    data = bytes(data)
     picture = data.find(b"\0\0\1\xb6")
     sets = b""
     if data.startswith((b"\0\0\1\xb0", b"\0\0\1\0", b"\0\0\1\x20")):
@@ -75,12 +76,12 @@ def _mpeg4(data: bytes, extradata: bytes | None) -> Start:
     return Start(0 <= picture < len(data) - 4 and data[picture + 4] >> 6 == 0, sets)
 
 
-def _vp8(data: bytes, extradata: bytes | None) -> Start:
+def _vp8(data: Unit, extradata: bytes | None) -> Start:
     """A key frame with its start code."""
     return Start(len(data) > 9 and data[0] & 1 == 0 and data[3:6] == b"\x9d\x01\x2a")
 
 
-def _vp9(data: bytes, extradata: bytes | None) -> Start:
+def _vp9(data: Unit, extradata: bytes | None) -> Start:
     """A key frame with its start code; no frame that only shows an earlier one."""
     if len(data) < 10 or data[0] >> 6 != 2:
         return _NO
@@ -90,7 +91,7 @@ def _vp9(data: bytes, extradata: bytes | None) -> Start:
     return Start(is_key and (profile == 3 or data[1:4] == b"\x49\x83\x42"))
 
 
-def _av1(data: bytes, extradata: bytes | None) -> Start:
+def _av1(data: Unit, extradata: bytes | None) -> Start:
     """A key frame that is shown, after a sequence header."""
     at, sequence = 0, b""
     while at < len(data):
@@ -99,7 +100,7 @@ def _av1(data: bytes, extradata: bytes | None) -> Start:
         size, width = _leb128(data, at) if has_size else (len(data) - at, 0)
         at += width
         if kind == 1:
-            sequence = data[at : at + size]
+            sequence = bytes(data[at : at + size])
         elif kind in (3, 6):
             if not sequence or at >= len(data):
                 return _NO
@@ -109,7 +110,7 @@ def _av1(data: bytes, extradata: bytes | None) -> Start:
     return _NO
 
 
-def _leb128(data: bytes, at: int) -> tuple[int, int]:
+def _leb128(data: Unit, at: int) -> tuple[int, int]:
     """Return a number of variable length and how many bytes it takes."""
     value = 0
     for width, byte in enumerate(data[at : at + 8], 1):
@@ -119,7 +120,7 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
     return value, len(data) - at
 
 
-def _theora(data: bytes, extradata: bytes | None) -> Start:
+def _theora(data: Unit, extradata: bytes | None) -> Start:
     """An intra frame."""
     return Start(bool(data) and data[0] & 0xC0 == 0)
 
