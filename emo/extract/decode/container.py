@@ -160,6 +160,20 @@ def always_from_start(container: InputContainer) -> bool:
     return bool(_NEVER_SEEK & set(container.format.name.split(",")))
 
 
+def packets_of(container: InputContainer, streams: Any) -> Iterator[Packet[Any]]:
+    """Yield the packets of a track, or of several, from where the file was read to.
+
+    In a damaged FLV FFmpeg finds tracks that do not exist; PyAV breaks at their packets, which are
+    left out.
+    """
+    while True:
+        try:
+            yield from container.demux(streams)
+            return
+        except IndexError:
+            continue
+
+
 def packets_from(
     container: InputContainer, stream: Any, start_seconds: float | None
 ) -> Iterator[Packet[Any]]:
@@ -171,20 +185,29 @@ def packets_from(
     """
     start = (start_seconds or 0.0) - PREROLL_SECONDS
     if start <= 0 or always_from_start(container):
-        yield from container.demux(stream)
+        yield from packets_of(container, stream)
         return
     target = start + origin_seconds(container)
     for earlier in _EARLIER_SECONDS:
         with contextlib.suppress(av.error.FFmpegError):  # a file that cannot seek stays at 0
             container.seek(int((target - earlier) * av.time_base))
-        packets = container.demux(stream)
+        packets = packets_of(container, stream)
         first = next((packet for packet in packets if packet.is_keyframe), None)
         if first is not None and first.pts is not None and first.pts * first.time_base <= target:
             yield first
             yield from packets
             return
-    container.seek(container.start_time or 0)  # the index is wrong: read from the beginning
-    yield from container.demux(stream)
+    _rewind(container)  # the index is wrong: read from the beginning
+    yield from packets_of(container, stream)
+
+
+def _rewind(container: InputContainer) -> None:
+    """Go back to the first packet, which need not be a keyframe."""
+    start = container.start_time or 0
+    try:
+        container.seek(start)
+    except av.error.FFmpegError:  # no keyframe at the start: it was lost
+        container.seek(start, any_frame=True)
 
 
 def reason_of_ffmpeg(error: Exception) -> str:

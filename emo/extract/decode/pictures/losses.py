@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emo.extract.decode.container import open_media, origin_seconds
+from emo.extract.decode.container import open_media, origin_seconds, packets_of
 from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.sources.media_file import MediaPath
@@ -166,7 +166,7 @@ def _lost_pages(path: MediaPath, track: int) -> Spans:
         stream, origin = container.streams[track], origin_seconds(container)
         packets = [
             (packet.pos, float(packet.pts * packet.time_base) - origin)
-            for packet in container.demux(stream)
+            for packet in packets_of(container, stream)
             if packet.pts is not None and packet.pos is not None
         ]
     own = {position for position, _ in packets}

@@ -3,6 +3,6 @@
 A picture that is had by a seek must have the bits that decoding the whole track gives it. Where
 that cannot be shown, `seek.Unsure` is raised, and the caller decodes from the file's first packet.
 
-May import: errors of the library ``av``; nothing of emo but machine.
+May import: machine; container.py.
 Read first: seek.py.
 """

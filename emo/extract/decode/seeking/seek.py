@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emo.extract.decode.container import packets_of
 from emo.extract.decode.seeking.expected import Expected
 from emo.extract.decode.seeking.frame_numbers import FrameNumbers
 from emo.extract.decode.seeking.listing import MISSING, PacketTable, why_not
@@ -163,9 +164,9 @@ class Seeker:
                 self._container.seek(ticks, stream=self._stream)
             except av.error.FFmpegError as error:
                 raise Unsure("the file cannot seek") from error
-            self._packets = self._container.demux(self._stream)
+            self._packets = packets_of(self._container, self._stream)
         elif self._packets is None:
-            self._packets = self._container.demux(self._stream)
+            self._packets = packets_of(self._container, self._stream)
         self._stream.codec_context.flush_buffers()
         latest = int(table.dts[start])
         for packet in self._packets:
