@@ -147,8 +147,8 @@ class _Audio:
     """Decode the audio of one clip after the other.
 
     Some decoders (AAC) fill in random noise that depends on where decoding began. So one pass
-    serves only files of which every stretch is decoded from the start anyway; in other files each
-    clip seeks, which costs little.
+    serves only MP3, whose bits do not depend on that, and files of which every stretch is decoded
+    from the start anyway; in other files each clip seeks, which costs little.
     """
 
     def __init__(self, first: ClipSource, stack: ExitStack) -> None:
@@ -164,7 +164,7 @@ class _Audio:
                     budget=budget_of(first),
                 )
             )
-            self._pass = one if one.is_from_start else None
+            self._pass = one if one.serves_all else None
 
     def read(self, source: ClipSource) -> ClipSound:
         if self._pass is None:
