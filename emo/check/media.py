@@ -233,7 +233,7 @@ def _decode(clip: Clip, root: Path) -> Probe:
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
-    media = load_media(source_of(clip, root), [need], detect=None)[0]
+    media = load_media(source_of(clip, root, decodes_all=True), [need], detect=None)[0]
     start = clip.start_seconds or 0.0
     ends = []
     if media.frame_seconds is not None and not is_still(located(clip.video or "", root)):

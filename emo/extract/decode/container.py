@@ -48,7 +48,7 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"})
 _EARLIER_SECONDS = (0.0, 5.0, 30.0)
 """How far before the wanted time to seek, in this order: without an index a seek may end after the
 keyframe that is needed."""
-_PREROLL_SECONDS = 1.0
+PREROLL_SECONDS = 1.0
 """Seconds to start earlier: audio codecs need preceding packets, and tracks interleave loosely."""
 
 
@@ -70,12 +70,19 @@ def open_media(path: MediaPath) -> Iterator[InputContainer]:
         _limit_pictures(path, container)
         if "mov" in container.format.name and _has_cut_index(mp4_boxes(path)):
             raise MediaError(f"{path.name}: the file is cut: its index (moov) is incomplete")
-        try:
+        with reading(path):
             yield container
-        except av.error.FFmpegError as error:
-            raise MediaError(
-                f"{path.name}: reading the file broke: {reason_of_ffmpeg(error)}"
-            ) from error
+
+
+@contextlib.contextmanager
+def reading(path: MediaPath) -> Iterator[None]:
+    """Turn FFmpeg's errors inside the ``with`` block into MediaErrors that name the file."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise MediaError(
+            f"{path.name}: reading the file broke: {reason_of_ffmpeg(error)}"
+        ) from error
 
 
 def _refuse_pipes(path: MediaPath) -> None:
@@ -136,6 +143,13 @@ def pick(streams: Sequence[Any]) -> Any | None:
     )
 
 
+def only(container: InputContainer, stream: Any) -> None:
+    """Let FFmpeg drop the packets of all tracks but one while it reads the file."""
+    for other in container.streams:
+        if other is not stream:
+            other.discard = av.stream.Discard.all
+
+
 def origin_seconds(container: InputContainer) -> float:
     """Return the file's first timestamp in seconds; all times of emo are relative to it."""
     return (container.start_time or 0) / av.time_base
@@ -144,6 +158,20 @@ def origin_seconds(container: InputContainer) -> float:
 def always_from_start(container: InputContainer) -> bool:
     """Return whether the file can only be read from its start, because it has no usable index."""
     return bool(_NEVER_SEEK & set(container.format.name.split(",")))
+
+
+def packets_of(container: InputContainer, streams: Any) -> Iterator[Packet[Any]]:
+    """Yield the packets of a track, or of several, from where the file was read to.
+
+    In a damaged FLV FFmpeg finds tracks that do not exist; PyAV breaks at their packets, which are
+    left out.
+    """
+    while True:
+        try:
+            yield from container.demux(streams)
+            return
+        except IndexError:
+            continue
 
 
 def packets_from(
@@ -155,22 +183,31 @@ def packets_from(
 
     The last packet is empty; decoding it drains the decoder.
     """
-    start = (start_seconds or 0.0) - _PREROLL_SECONDS
+    start = (start_seconds or 0.0) - PREROLL_SECONDS
     if start <= 0 or always_from_start(container):
-        yield from container.demux(stream)
+        yield from packets_of(container, stream)
         return
     target = start + origin_seconds(container)
     for earlier in _EARLIER_SECONDS:
         with contextlib.suppress(av.error.FFmpegError):  # a file that cannot seek stays at 0
             container.seek(int((target - earlier) * av.time_base))
-        packets = container.demux(stream)
+        packets = packets_of(container, stream)
         first = next((packet for packet in packets if packet.is_keyframe), None)
         if first is not None and first.pts is not None and first.pts * first.time_base <= target:
             yield first
             yield from packets
             return
-    container.seek(container.start_time or 0)  # the index is wrong: read from the beginning
-    yield from container.demux(stream)
+    _rewind(container)  # the index is wrong: read from the beginning
+    yield from packets_of(container, stream)
+
+
+def _rewind(container: InputContainer) -> None:
+    """Go back to the first packet, which need not be a keyframe."""
+    start = container.start_time or 0
+    try:
+        container.seek(start)
+    except av.error.FFmpegError:  # no keyframe at the start: it was lost
+        container.seek(start, any_frame=True)
 
 
 def reason_of_ffmpeg(error: Exception) -> str:

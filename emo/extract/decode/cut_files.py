@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
+from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds, packets_of
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
 from emo.extract.decode.sources.media_file import MediaPath
@@ -128,7 +128,7 @@ def _last_seconds(path: MediaPath) -> float:
     last = 0.0
     with open_media(path) as container:
         streams = [stream for stream in container.streams if stream.type in ("audio", "video")]
-        for packet in container.demux(streams):
+        for packet in packets_of(container, streams):
             if packet.pts is not None:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 last = max(last, end - origin_seconds(container))

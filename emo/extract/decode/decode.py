@@ -12,6 +12,7 @@ from emo.extract.decode.array_file import read_array
 from emo.extract.decode.budget import ClipBudget
 from emo.extract.decode.container import declared_seconds, open_media
 from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.limits import media_limits
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
@@ -102,9 +103,10 @@ def _pictures_of(
     """Decode the frames that any backbone needs."""
     if not any(need.frames for need in needs):
         return None, None
-    pictures = Pictures(source, _list_of(source), detect, budget)
-    views = [pictures.view(need) for need in needs]
-    pictures.decode(views)
+    with KeptFile() as kept:
+        pictures = Pictures(source, _list_of(source, kept), detect, budget)
+        views = [pictures.view(need) for need in needs]
+        pictures.decode(views, kept)
     return pictures, views
 
 
@@ -242,12 +244,20 @@ class Pictures:
         chosen = need.frames.indices(self.times - (self.source.start_seconds or 0.0))
         return View(need, tuple(self.times[chosen].tolist()))
 
-    def decode(self, views: Sequence[View]) -> None:
-        """Decode each selected frame once and hand it to all views."""
+    def decode(self, views: Sequence[View], kept: KeptFile) -> None:
+        """Decode each selected frame once and hand it to all views.
+
+        Args:
+            views: the views of all backbones.
+            kept: the file as listing its frames left it.
+        """
         wanted = np.array(sorted({time for view in views for time in view.times}))
         if not len(wanted) or self.source.video is None or isinstance(self.listed, str):
             return
-        pictures = read_pictures(self.source.video, wanted, self.listed, self.damage)
+        pictures = read_pictures(
+            self.source.video, wanted, self.listed, self.damage,
+            decodes_all=self.source.decodes_all, kept=kept,
+        )  # fmt: skip
         for time, (shown, picture) in zip(wanted.tolist(), pictures, strict=True):
             for view in views:
                 view.take(time, shown, picture, self.budget)
@@ -293,13 +303,14 @@ def check_file_size(path: MediaPath | None) -> None:
     media_limits().check_bytes(path.name, size_bytes)
 
 
-def _list_of(source: ClipSource) -> FrameList | str:
+def _list_of(source: ClipSource, kept: KeptFile) -> FrameList | str:
     if source.video is None:
         return NO_VIDEO
     check_file_size(source.video)
     return list_frames(
-        source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds
-    )
+        source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds,
+        kept=kept,
+    )  # fmt: skip
 
 
 def budget_of(source: ClipSource) -> ClipBudget:

@@ -19,6 +19,7 @@ from emo.extract.decode.decode import (
     media_of,
     sound_of,
 )
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.display import StoredFrame
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
@@ -73,8 +74,10 @@ def _one_pass(
     check_file_size(sources[0].video)
     check_file_size(sources[0].audio)
     with ExitStack() as stack:
-        clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
-        frames = _Frames(sources[0], clips) if clips else None
+        kept = stack.enter_context(KeptFile())
+        has_frames = any(need.frames for need in needs)
+        clips = _clips(sources, needs, detect, kept) if has_frames else None
+        frames = _Frames(sources[0], clips, kept) if clips else None
         audio = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
         for index, source in enumerate(sources):
             pictures = views = None
@@ -95,14 +98,16 @@ _Clip = tuple[Pictures, list[View]]
 
 
 def _clips(
-    sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
-) -> list[_Clip]:
+    sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None,
+    kept: KeptFile,
+) -> list[_Clip]:  # fmt: skip
     """Select the frames of each clip for each backbone; the file's packets are read once."""
     path, ends = sources[0].video, [source.end_seconds for source in sources]
     listed: FrameList | str = NO_VIDEO
     if path is not None:
         last = None if None in ends else max(end for end in ends if end is not None)
-        listed = list_frames(path, start_seconds=sources[0].start_seconds, end_seconds=last)
+        first = sources[0].start_seconds
+        listed = list_frames(path, start_seconds=first, end_seconds=last, kept=kept)
     found, damage = [], Damage()
     for source in sources:
         pictures = Pictures(source, listed, detect, budget_of(source), damage)
@@ -113,7 +118,7 @@ def _clips(
 class _Frames:
     """Decode the selected frames of all clips in time order and hand each to its clips."""
 
-    def __init__(self, first: ClipSource, clips: Sequence[_Clip]) -> None:
+    def __init__(self, first: ClipSource, clips: Sequence[_Clip], kept: KeptFile) -> None:
         self._clips = clips
         every = {time for _, views in clips for view in views for time in view.times}
         self._wanted = np.array(sorted(every))
@@ -123,7 +128,10 @@ class _Frames:
         listed, damage = clips[0][0].listed, clips[0][0].damage
         self._frames: Iterator[tuple[float, StoredFrame]] = iter(())
         if first.video and every and not isinstance(listed, str):
-            self._frames = shown_frames(first.video, self._wanted, listed, damage)
+            self._frames = shown_frames(
+                first.video, self._wanted, listed, damage, decodes_all=first.decodes_all,
+                kept=kept,
+            )  # fmt: skip
 
     def read_until(self, seconds: float) -> None:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
@@ -142,8 +150,8 @@ class _Audio:
     """Decode the audio of one clip after the other.
 
     Some decoders (AAC) fill in random noise that depends on where decoding began. So one pass
-    serves only files of which every stretch is decoded from the start anyway; in other files each
-    clip seeks, which costs little.
+    serves only MP3, whose bits do not depend on that, and files of which every stretch is decoded
+    from the start anyway; in other files each clip seeks, which costs little.
     """
 
     def __init__(self, first: ClipSource, stack: ExitStack) -> None:
@@ -159,7 +167,7 @@ class _Audio:
                     budget=budget_of(first),
                 )
             )
-            self._pass = one if one.is_from_start else None
+            self._pass = one if one.serves_all else None
 
     def read(self, source: ClipSource) -> ClipSound:
         if self._pass is None:

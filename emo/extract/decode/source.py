@@ -35,15 +35,21 @@ class ClipSource:
     """Columns of the manifest that have no field here, name -> cell; some may name array files."""
     most_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that may be held at once; more is an error."""
+    decodes_all: bool = False
+    """Whether the pictures between the selected ones are decoded, too, so that their damage is
+    noted; the selected ones are the same either way."""
 
 
-def source_of(clip: Clip, root: Path, most_bytes: int = MOST_CLIP_BYTES) -> ClipSource:
+def source_of(
+    clip: Clip, root: Path, most_bytes: int = MOST_CLIP_BYTES, *, decodes_all: bool = False
+) -> ClipSource:
     """Return the decoder's description of a clip.
 
     Args:
         clip: a row of the manifest.
         root: folder that is put before its paths.
         most_bytes: bytes of decoded pictures and sound that may be held at once.
+        decodes_all: whether all pictures are decoded, so that the damage of any is noted.
     """
     return ClipSource(
         video=located(clip.video, root) if clip.video else None,
@@ -56,6 +62,7 @@ def source_of(clip: Clip, root: Path, most_bytes: int = MOST_CLIP_BYTES) -> Clip
         root=root,
         cells=clip.targets,
         most_bytes=most_bytes,
+        decodes_all=decodes_all,
     )
 
 

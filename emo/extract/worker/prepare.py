@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.one_pass import load_segments
-from emo.extract.decode.source import source_hash, source_of
+from emo.extract.decode.source import ClipSource, source_hash, source_of
 from emo.extract.decode.sources.bodies import fetched
 from emo.extract.job.request import Job, Request
 from emo.extract.media import Media, Needs
@@ -47,8 +47,12 @@ class ClipPreparer:
             requests = [
                 request for request in self._job.requests if clip.id in todo.get(request.name, ())
             ]
-            source = source_of(clip, self._job.root, self._job.clip_bytes)
+            source = self._source_of(clip)
             yield from units_of(clip, source, requests, self._models.stretch_seconds)
+
+    def _source_of(self, clip: Clip) -> ClipSource:
+        job = self._job
+        return source_of(clip, job.root, job.clip_bytes, decodes_all=job.is_strict)
 
     def prepare(self, units: Sequence[WorkUnit]) -> list[PreparedUnit]:
         """Decode units of one file in one pass and prepare each; called in a thread.
@@ -108,7 +112,7 @@ class ClipPreparer:
     def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
         """Return a clip's face crops that an earlier job stored; only whole clips have stored
         crops."""
-        is_whole = unit.source == source_of(unit.clip, self._job.root, self._job.clip_bytes)
+        is_whole = unit.source == self._source_of(unit.clip)
         return self._cached.get(need, unit.clip.id, source) if is_whole else None
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emo.extract.decode.pictures.clock import are_true, rising_times
+from emo.extract.decode.seeking.listing import MISSING
 
 NAN = float("nan")
 
@@ -55,5 +56,9 @@ def test_many_recordings_joined_go_on():
     ],
 )
 def test_when_the_times_of_packets_are_believed(pts, dts, reorders, are_guessed, expected):
-    found = are_true(pts, dts, tick_seconds=0.04, reorders=reorders, are_guessed=are_guessed)
+    shown, decoded = (
+        np.array([MISSING if each is None else each for each in ticks], np.int64)
+        for ticks in (pts, dts)
+    )
+    found = are_true(shown, decoded, tick_seconds=0.04, reorders=reorders, are_guessed=are_guessed)
     assert found is expected

@@ -80,9 +80,9 @@ def test_the_file_is_opened_and_decoded_once(tmp_path, monkeypatch):
     decoded = []
     real = segments.shown_frames
 
-    def counted(path, wanted, *more):
+    def counted(path, wanted, *more, **options):
         decoded.append(len(wanted))
-        return real(path, wanted, *more)
+        return real(path, wanted, *more, **options)
 
     monkeypatch.setattr(segments, "shown_frames", counted)
     assert len(list(load_segments(every, NEEDS))) == 40

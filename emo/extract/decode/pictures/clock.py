@@ -1,8 +1,11 @@
 """Give every picture a time that rises, where the times in the file do not."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+
+from emo.extract.decode.seeking.listing import MISSING
 
 _REORDERED = 17
 """Frames within which a reordered time is caught up with: H.264 reorders at most 16 frames."""
@@ -11,44 +14,54 @@ _BACK_SECONDS = 0.1
 _STRAY_SECONDS = 1.0
 """Least distance from both neighbours of a time that is wrong alone."""
 
+_EXACT = 1 << 53
+"""Integers from here on are rounded as floats."""
 MOST_SECONDS = 86400.0
 """A time farther than a day from the one before it is not a time but other bytes."""
 
-Stamps = list[int | None]
-"""Times of packets in ticks of the track; None: the packet has none."""
+
+def seconds_of(ticks: np.ndarray, time_base: Fraction) -> np.ndarray:
+    """Return times int64 (n,) in ticks as seconds, float64 (n,), each rounded once."""
+    numerator, denominator = time_base.numerator, time_base.denominator
+    if len(ticks) and max(-int(ticks.min()), int(ticks.max())) * numerator >= _EXACT:
+        return np.array([int(each) * numerator / denominator for each in ticks])
+    seconds: np.ndarray = ticks.astype(np.float64) * numerator / denominator
+    return seconds
 
 
 def are_true(
-    pts: Stamps, dts: Stamps, *, tick_seconds: float, reorders: bool, are_guessed: bool
+    pts: np.ndarray, dts: np.ndarray, *, tick_seconds: float, reorders: bool, are_guessed: bool
 ) -> bool:
     """Return whether the presentation times of a track's packets are the times of its pictures.
 
     Args:
-        pts: presentation time of each packet that is shown, in the order of the file.
-        dts: decoding time of each packet of the track, in the order of the file.
+        pts: int64 (n,), presentation time of each packet that is shown, in the order of the file;
+            :data:`~emo.extract.decode.seeking.listing.MISSING` where it has none.
+        dts: int64 (m,), decoding time of each packet of the track, in the order of the file.
         tick_seconds: length of a tick.
         reorders: whether the codec shows pictures in another order than it stores them.
         are_guessed: whether the container holds no presentation times (AVI), or may hold decoding
             times in their place.
 
-    >>> are_true([0, 2, 1], [-1, 0, 1], tick_seconds=1.0, reorders=True, are_guessed=False)
+    >>> pts, dts = np.array([0, 2, 1]), np.array([-1, 0, 1])
+    >>> are_true(pts, dts, tick_seconds=1.0, reorders=True, are_guessed=False)
     True
-    >>> are_true([0, 1, 0], [0, 1, 0], tick_seconds=1.0, reorders=False, are_guessed=False)
+    >>> pts = dts = np.array([0, 1, 0])
+    >>> are_true(pts, dts, tick_seconds=1.0, reorders=False, are_guessed=False)
     False
     """
-    known = [stamp for stamp in pts if stamp is not None]
-    if (reorders and are_guessed) or len(known) < len(pts) or len(set(known)) < len(known):
+    order = np.argsort(pts, kind="stable")  # as shown -> as stored
+    has_equal = bool((np.diff(pts[order]) == 0).any())
+    if (reorders and are_guessed) or (pts == MISSING).any() or has_equal:
         return False
-    decoding = np.array([stamp for stamp in dts if stamp is not None], np.float64)
+    decoding = dts[dts != MISSING].astype(np.float64)
     if len(decoding) > 1 and np.diff(decoding).min() * tick_seconds < -_BACK_SECONDS:
         return False
-    stamps = np.array(known, np.int64)
-    jumps = np.abs(np.diff(stamps.astype(np.float64))) * tick_seconds
+    jumps = np.abs(np.diff(pts.astype(np.float64))) * tick_seconds
     if len(jumps) and jumps.max() > MOST_SECONDS:
         return False
-    order = np.argsort(stamps)  # as shown -> as stored
     # a time farther off than a codec moves pictures is wrong
-    return not len(known) or bool(np.abs(order - np.arange(len(known))).max() < _REORDERED)
+    return not len(pts) or bool(np.abs(order - np.arange(len(pts))).max() < _REORDERED)
 
 
 def rising_times(raw: np.ndarray, step_seconds: float) -> np.ndarray:

@@ -69,6 +69,14 @@ class Damage:
             self.seconds += [seconds] * (len(self.broken) - seen)
         self.seconds += [time for time in (next_time, *waiting) if time < np.inf]
 
+    def mark(self) -> tuple[int, int]:
+        """Return how much is noted, for :meth:`forget_since`."""
+        return len(self.seconds), len(self.broken)
+
+    def forget_since(self, mark: tuple[int, int]) -> None:
+        """Drop what was noted since a :meth:`mark`, because it is decoded again."""
+        del self.seconds[mark[0] :], self.broken[mark[1] :]
+
     def _broken_until(self, seconds: float) -> int:
         """Return the number of broken packets up to a time."""
         return sum(packet.seconds <= seconds for packet in self.broken)

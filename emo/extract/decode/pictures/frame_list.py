@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
+from emo.extract.decode.container import (
+    expect_whole,
+    only,
+    open_media,
+    origin_seconds,
+    packets_from,
+)
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.avi_index import AviIndex
-from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
+from emo.extract.decode.pictures.clock import are_true, rising_times, seconds_of, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
-from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition, losses_of
+from emo.extract.decode.pictures.losses import (
+    NO_LOSSES,
+    NO_POSITIONS,
+    Losses,
+    PacketPositions,
+    losses_of,
+)
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
+from emo.extract.decode.seeking.listing import PacketTable, is_listed, read_table
+from emo.extract.decode.seeking.unsure import Unsure
 from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.decode.structure.joined import unread_seconds
 from emo.extract.decode.structure.truncated import is_truncated, whole_seconds
@@ -54,6 +70,9 @@ class FrameList:
     """Where the file was cut, or is joined: the time at which it once ended, at least a frame after
     ``shown_until``; infinite if its headers do not tell. None: it is whole, or was not read to its
     end."""
+    table: PacketTable | None = None
+    """The packets, by which frames may be found by seeking; None: the file is not of a kind in
+    which that is tried."""
 
     def within(self, start_seconds: float | None, end_seconds: float | None) -> np.ndarray | str:
         """Return the times of the frames in a stretch.
@@ -76,6 +95,26 @@ class FrameList:
         until = "the end" if end_seconds is None else f"{end_seconds:.2f} s"
         return f"no frame between {start_seconds or 0:.2f} s and {until}: {known}"
 
+    def places(self, wanted: np.ndarray, origin: float, time_base: Fraction) -> np.ndarray:
+        """Return the indices in :attr:`table` of the packets of some frames, int64 (F,).
+
+        Args:
+            wanted: float64 (F,), rising times among :attr:`seconds`.
+            origin: time of the file's start in seconds.
+            time_base: length of a tick of the track in seconds.
+
+        Raises:
+            Unsure: a time is not that of one packet.
+        """
+        assert self.table is not None
+        order = self.table.order[self.table.is_shown[self.table.order]]
+        listed = seconds_of(self.table.pts[order], time_base) - origin
+        at = np.minimum(np.searchsorted(listed, wanted), len(order) - 1)
+        if (listed[at] != wanted).any() or (np.diff(at) <= 0).any():
+            raise Unsure("a wanted time is not listed")
+        found: np.ndarray = order[at]
+        return found
+
     def lacking_seconds(self, start_seconds: float | None, end_seconds: float | None) -> float:
         """Return how much of a stretch's end the file lacks because it was cut; 0.0: nothing.
 
@@ -89,7 +128,11 @@ class FrameList:
 
 
 def list_frames(
-    path: MediaPath, *, start_seconds: float | None = None, end_seconds: float | None = None
+    path: MediaPath,
+    *,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    kept: KeptFile | None = None,
 ) -> FrameList | str:
     """List the times of a stretch's frames from the packets, without decoding them.
 
@@ -103,6 +146,7 @@ def list_frames(
         path: a media file or a still picture.
         start_seconds: start of the stretch, from the start of the file; None: the first frame.
         end_seconds: end of the stretch (exclusive); None: the end of the file.
+        kept: keeps the file open; None: it is closed.
 
     Returns:
         The list, or why there are no frames.
@@ -112,114 +156,90 @@ def list_frames(
     """
     if is_still(path):
         return FrameList(np.zeros(1), is_still=True)
-    with open_media(path) as container:
+    with open_media(path) if kept is None else kept.opened(path) as container:
         stream = film_track(path, container)
         if stream is None:
             return "the file has no video track"
         track = stream.index
-        packets = _read_packets(container, stream, start_seconds, end_seconds)
-        if packets.are_true(stream, container.format.name) and not (
-            packets.are_in_file_order(stream) and _head_falls(path, track, *_state(path))
+        table = _read_packets(container, stream, start_seconds, end_seconds)
+        packets = _Packets(container, stream, table)
+        if packets.are_true() and not (
+            packets.are_in_file_order() and _head_falls(path, track, *_state(path))
         ):
-            return packets.listed(path, container, stream, start_seconds, end_seconds)
+            return packets.listed(path, start_seconds, end_seconds)
     return _counted(path, track, *_state(path))
 
 
-@dataclass
 class _Packets:
     """What the packets of a track say about its frames."""
 
-    origin: float
-    """Time of the file's start in seconds."""
-    time_base: Any
-    """Length of a tick in seconds, a fraction."""
-    pts: Stamps = field(default_factory=list)
-    """Presentation time of each packet that is shown."""
-    dts: Stamps = field(default_factory=list)
-    """Decoding time of each packet."""
-    packets: list[PacketPosition] = field(default_factory=list)
-    """Time and position of each packet."""
-    last_duration: int = 0
-    """Ticks for which the packet with the largest presentation time is shown; 0: unknown."""
-    is_to_end: bool = True
-    """Whether the file was read to its end."""
+    def __init__(self, container: InputContainer, stream: Any, table: PacketTable) -> None:
+        self._container, self._stream, self._table = container, stream, table
+        self._origin, self._base = origin_seconds(container), stream.time_base
 
-    def are_true(self, stream: Any, container_name: str) -> bool:
-        equal = container_name not in _OWN_TIMES and self.pts == self.dts
+    def _seconds(self, ticks: np.ndarray) -> np.ndarray:
+        """Return times from the start of the file, float64 (n,)."""
+        return seconds_of(ticks, self._base) - self._origin
+
+    def are_true(self) -> bool:
+        """Return whether the presentation times are those of the pictures."""
+        table, name = self._table, self._container.format.name
+        pts, reorders = table.pts[table.is_shown], bool(self._stream.codec_context.has_b_frames)
+        equal = name not in _OWN_TIMES and np.array_equal(pts, table.dts)
         return are_true(
-            self.pts, self.dts, tick_seconds=float(self.time_base),
-            reorders=bool(stream.codec_context.has_b_frames),
-            are_guessed=equal or container_name == "avi",
+            pts, table.dts, tick_seconds=float(self._base), reorders=reorders,
+            are_guessed=equal or name == "avi",
         )  # fmt: skip
 
-    def are_in_file_order(self, stream: Any) -> bool:
+    def are_in_file_order(self) -> bool:
         """Return whether times rise from packet to packet although the codec may reorder pictures.
 
         Either the track has no B-frames, or the times are not those of its pictures.
         """
-        known = [ticks for ticks in self.pts if ticks is not None]
-        return bool(stream.codec_context.has_b_frames) and known == sorted(known)
+        pts = self._table.pts[self._table.is_shown]
+        rises = bool((np.diff(pts) >= 0).all())
+        return bool(self._stream.codec_context.has_b_frames) and rises
 
-    def seconds(self, ticks: int) -> float:
-        return float(ticks * self.time_base) - self.origin
-
-    def listed(
-        self, path: MediaPath, container: InputContainer, stream: Any,
-        start: float | None, end: float | None,
-    ) -> FrameList | str:  # fmt: skip
-        times = np.unique([self.seconds(ticks) for ticks in self.pts if ticks is not None])
-        if self.is_to_end:
+    def listed(self, path: MediaPath, start: float | None, end: float | None) -> FrameList | str:
+        container, stream, table = self._container, self._stream, self._table
+        times = np.unique(self._seconds(table.pts[table.is_shown]))
+        if table.is_to_end:
             expect_whole(
                 path, container, stream, times[-1] if len(times) else 0.0,
                 start_seconds=start, end_seconds=end,
             )  # fmt: skip
         if not len(times):
             return "the video has no frames"
-        last = float(self.last_duration * self.time_base) or step_seconds(stream)
+        latest = len(table.pts) - 1 - int(table.pts[::-1].argmax())
+        last = float(max(0, int(table.durations[latest])) * self._base) or step_seconds(stream)
         until = float(times[-1]) + last
         whole, is_joined = (
-            _whole_until(path, container, stream, until) if self.is_to_end else (None, False)
+            _whole_until(path, container, stream, until) if table.is_to_end else (None, False)
         )
         step = usual_step(times, step_seconds(stream))
-        losses = losses_of(path, container, stream, times, self.packets, step)
+        positions = PacketPositions(self._seconds(table.pts), table.positions, table.is_corrupt)
+        losses = losses_of(path, container, stream, times, positions, step)
         return FrameList(
             times, stream.index, shown_until=until, step=step, losses=losses,
             is_joined=is_joined, whole_until=whole, size=_size(stream),
+            table=table if is_listed(container, stream) else None,
         )  # fmt: skip
 
 
 def _read_packets(
     container: InputContainer, stream: Any, start: float | None, end: float | None
-) -> _Packets:
+) -> PacketTable:
     """Read the packets of a stretch; of containers that are searched for a time, all packets."""
-    found = _Packets(origin_seconds(container), stream.time_base)
     if container.format.flags & _TIMES_MAY_JUMP:
         start = end = None
-    latest = None
-    index = AviIndex(container, stream)
-    for packet in packets_from(container, stream, start):
-        if packet.size == 0:
-            continue
-        late = index.late_ticks(packet)
-        found.dts.append(packet.dts)
-        if not packet.is_discard:
-            found.pts.append(None if packet.pts is None else packet.pts + late)
-        if packet.pts is None:
-            break
-        found.packets.append(
-            PacketPosition(
-                found.seconds(packet.pts + late),
-                -1 if packet.pos is None else packet.pos,
-                bool(packet.is_corrupt),
-            )
-        )
-        if latest is None or packet.pts + late >= latest:
-            latest, found.last_duration = packet.pts + late, packet.duration or 0
-        reached = packet.pts if packet.dts is None else packet.dts
-        if end is not None and found.seconds(reached + late) >= end:
-            found.is_to_end = False
-            break
-    return found
+    origin, base = origin_seconds(container), stream.time_base
+    ticks, unit = base.numerator, base.denominator
+    only(container, stream)
+    return read_table(
+        container, stream, packets_from(container, stream, start),
+        None if end is None else lambda reached: reached * ticks / unit - origin >= end,
+        AviIndex(container, stream).late_ticks if container.format.name == "avi" else None,
+    )  # fmt: skip
 
 
 _TIMES_MAY_JUMP = 0x200
@@ -266,7 +286,7 @@ def _counted(path: MediaPath, track: int, size_bytes: int, changed: int) -> Fram
         until = float(times[-1]) + step
         whole, is_joined = _whole_until(path, container, stream, until)
         own = len(times) == len(raw) and np.allclose(np.sort(raw), times)  # False with NaN
-        losses = losses_of(path, container, stream, times, [], step) if own else NO_LOSSES
+        losses = losses_of(path, container, stream, times, NO_POSITIONS, step) if own else NO_LOSSES
     return FrameList(
         times, track, is_counted=True, shown_until=until, step=step, losses=losses,
         is_joined=is_joined, whole_until=whole, size=size,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emo.extract.decode.container import open_media, origin_seconds
+from emo.extract.decode.container import open_media, origin_seconds, packets_of
 from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.sources.media_file import MediaPath
@@ -52,16 +52,19 @@ class Losses:
 NO_LOSSES = Losses(np.zeros(0), np.zeros(0))
 
 
-@dataclass(frozen=True, slots=True)
-class PacketPosition:
-    """Where one packet of a track lies."""
+@dataclass(frozen=True, eq=False)
+class PacketPositions:
+    """Where the packets of a track lie, in the order of the file; n of them."""
 
-    seconds: float
-    """Presentation time from the start of the file."""
-    position: int
-    """Position in the file in bytes; -1: not known."""
-    is_corrupt: bool
-    """Whether FFmpeg flags it."""
+    seconds: np.ndarray
+    """float64 (n,), presentation times from the start of the file."""
+    positions: np.ndarray
+    """int64 (n,), positions in the file in bytes; -1: not known."""
+    is_corrupt: np.ndarray
+    """bool (n,), whether FFmpeg flags the packet."""
+
+
+NO_POSITIONS = PacketPositions(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, bool))
 
 
 def losses_of(
@@ -69,7 +72,7 @@ def losses_of(
     container: InputContainer,
     stream: Any,
     times: np.ndarray,
-    packets: Sequence[PacketPosition],
+    packets: PacketPositions,
     step_seconds: float,
 ) -> Losses:
     """Return what a file lost in and around the listed pictures.
@@ -117,9 +120,9 @@ def _missing(times: np.ndarray, spans: Spans, step: float) -> np.ndarray:
     return np.array(found)
 
 
-def _lost_chunks(stream: Any, packets: Sequence[PacketPosition]) -> Spans:
+def _lost_chunks(stream: Any, packets: PacketPositions) -> Spans:
     """Return the spans of the chunks that the index of an AVI lists and the file does not hold."""
-    found = {packet.position for packet in packets}
+    found = set(packets.positions.tolist())
     tick = float(stream.time_base)
     return [
         ((entry.timestamp - 0.5) * tick, (entry.timestamp + 0.5) * tick)
@@ -128,27 +131,27 @@ def _lost_chunks(stream: Any, packets: Sequence[PacketPosition]) -> Spans:
     ]
 
 
-def _corrupt_spans(packets: Sequence[PacketPosition]) -> Spans:
+def _corrupt_spans(packets: PacketPositions) -> Spans:
     """Return the span around each packet that FFmpeg flags."""
-    return [_around(packets, at, at) for at, packet in enumerate(packets) if packet.is_corrupt]
+    flagged = np.flatnonzero(packets.is_corrupt).tolist()
+    return [_around(packets.seconds, at, at) for at in flagged]
 
 
-def _spans_at(holes: Sequence[tuple[int, int]], packets: Sequence[PacketPosition]) -> Spans:
+def _spans_at(holes: Sequence[tuple[int, int]], packets: PacketPositions) -> Spans:
     """Return the span of the packets around each hole, a pair of positions in the file."""
-    known = [packet for packet in packets if packet.position >= 0]
-    positions = [packet.position for packet in known]
+    is_known = packets.positions >= 0
+    positions, seconds = packets.positions[is_known].tolist(), packets.seconds[is_known]
     return [
-        _around(known, bisect_left(positions, low), bisect_left(positions, high))
+        _around(seconds, bisect_left(positions, low), bisect_left(positions, high))
         for low, high in holes
-        if known and positions[0] <= high and low <= positions[-1]
+        if positions and positions[0] <= high and low <= positions[-1]
     ]
 
 
-def _around(packets: Sequence[PacketPosition], first: int, last: int) -> tuple[float, float]:
+def _around(seconds: np.ndarray, first: int, last: int) -> tuple[float, float]:
     """Return the span of some packets and of their neighbours, among which pictures reorder."""
-    near = packets[max(0, first - _NEIGHBOURS) : last + _NEIGHBOURS + 1]
-    times = [packet.seconds for packet in near]
-    return min(times), max(times)
+    near = seconds[max(0, first - _NEIGHBOURS) : last + _NEIGHBOURS + 1]
+    return float(near.min()), float(near.max())
 
 
 def _lost_pages(path: MediaPath, track: int) -> Spans:
@@ -163,7 +166,7 @@ def _lost_pages(path: MediaPath, track: int) -> Spans:
         stream, origin = container.streams[track], origin_seconds(container)
         packets = [
             (packet.pos, float(packet.pts * packet.time_base) - origin)
-            for packet in container.demux(stream)
+            for packet in packets_of(container, stream)
             if packet.pts is not None and packet.pos is not None
         ]
     own = {position for position, _ in packets}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from emo.extract.decode.container import open_media
+from emo.extract.decode.container import open_media, packets_of
 from emo.extract.decode.sources.media_file import MediaPath
 from emo.machine.libraries import late
 
@@ -43,7 +43,7 @@ def _of_several_pictures(path: MediaPath, tracks: list[int]) -> set[int]:
     """Return which tracks hold two pictures or more; reading stops once the first one does."""
     counts: Counter[int] = Counter()
     with open_media(path) as container:
-        for packet in container.demux([container.streams[index] for index in tracks]):
+        for packet in packets_of(container, [container.streams[index] for index in tracks]):
             counts[packet.stream_index] += bool(packet.size)
             if counts[tracks[0]] > 1:
                 break

@@ -1,15 +1,16 @@
-"""Decode the selected frames of a clip in one sequential pass and keep no others."""
+"""Decode the selected frames of a clip, by seeks or in one sequential pass, and keep no others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emo.errors import MediaError
-from emo.extract.decode.container import open_media
+from emo.extract.decode.container import PREROLL_SECONDS, only, open_media, origin_seconds
+from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.decoder import decoded_frames
 from emo.extract.decode.pictures.display import (
@@ -21,6 +22,8 @@ from emo.extract.decode.pictures.display import (
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
 from emo.extract.decode.pictures.picture import Picture
 from emo.extract.decode.pictures.still import read_still
+from emo.extract.decode.seeking.seek import Seeker
+from emo.extract.decode.seeking.unsure import Unsure
 from emo.extract.decode.sources.media_file import MediaPath
 from emo.machine.libraries import late
 
@@ -59,6 +62,9 @@ def read_pictures(
     wanted_seconds: np.ndarray,
     listed: FrameList | None = None,
     damage: Damage | None = None,
+    *,
+    decodes_all: bool = False,
+    kept: KeptFile | None = None,
 ) -> Iterator[tuple[float, Picture]]:
     """Decode the frames shown at the selected times.
 
@@ -70,7 +76,9 @@ def read_pictures(
         path: a file with a video track.
         wanted_seconds: float64 (F,), rising times from :func:`frame_seconds`.
         listed: the list that the times are from; None: the file is listed anew.
-        damage: damaged pictures are noted in it.
+        damage: damaged pictures are noted in it, as far as pictures are decoded.
+        decodes_all: whether the pictures between the selected ones are decoded, too.
+        kept: the file as :func:`list_frames` left it; None: it is opened anew.
 
     Yields:
         For each of the F times the time of the decoded frame and its picture.
@@ -79,7 +87,8 @@ def read_pictures(
         MediaError: decoding broke before the last wanted frame; the message says at which second.
     """
     shape: tuple[int, int] | None = None
-    for seconds, stored in shown_frames(path, wanted_seconds, listed, damage):
+    shown = shown_frames(path, wanted_seconds, listed, damage, decodes_all=decodes_all, kept=kept)
+    for seconds, stored in shown:
         picture = Picture(stored, shape)
         shape = shape or picture.shape
         yield seconds, picture
@@ -90,8 +99,15 @@ def shown_frames(
     wanted_seconds: np.ndarray,
     listed: FrameList | None = None,
     damage: Damage | None = None,
+    *,
+    decodes_all: bool = False,
+    kept: KeptFile | None = None,
 ) -> Iterator[tuple[float, StoredFrame]]:
     """Decode the frames shown at the selected times float64 (F,), without converting them.
+
+    Frames are sought where that provably gives the pixels of a whole decode, see
+    :mod:`emo.extract.decode.seeking.seek`. Where it does not, the file is decoded from its first
+    packet; where that breaks before the first wanted frame, from a keyframe before that.
 
     Yields:
         For each time the time of the decoded frame and the frame; see :func:`read_pictures`.
@@ -99,29 +115,115 @@ def shown_frames(
     found = list_frames(path) if listed is None else listed
     if isinstance(found, str):
         raise MediaError(f"{path.name}: {found}")
-    damage = Damage() if damage is None else damage
     if found.is_still:
         frame = av.VideoFrame.from_ndarray(read_still(path), format="rgb24")
         yield from ((float(seconds), StoredFrame(frame)) for seconds in wanted_seconds)
         return
-    done = 0
-    with open_media(path) as container:
-        stream = container.streams[found.track]
-        aspect = pixel_aspect_of(stream)
-        orientations = _Orientations()
-        before: tuple[float, VideoFrame] | None = None
-        decoded = _timed_frames(container, stream, found, float(wanted_seconds[0]), damage)
-        for after in chain(decoded, [None]):
-            while done < len(wanted_seconds) and (
-                after is None or wanted_seconds[done] <= after[0]
-            ):
-                wanted = float(wanted_seconds[done])
-                seconds, nearest = _nearest(wanted, before, after, path, damage)
-                yield seconds, StoredFrame(nearest, orientations.of(nearest), aspect)
+    damage = Damage() if damage is None else damage
+    done, ways = 0, _ways(found, wanted_seconds, decodes_all=decodes_all)
+    for index, way in enumerate(ways):
+        mark = damage.mark()
+        try:
+            own = kept if way is _sought else None
+            stored = _stored(path, wanted_seconds, found, damage, way, own)
+            for shown in islice(stored, done, None):
+                yield shown
                 done += 1
-            if done == len(wanted_seconds):
-                return
-            before = after
+            return
+        except (Unsure, MediaError):
+            if index == len(ways) - 1:
+                raise
+            damage.forget_since(mark)
+
+
+_Way = Callable[
+    ["InputContainer", Any, FrameList, np.ndarray, Damage, MediaPath],
+    Iterator[tuple[float, "VideoFrame"]],
+]
+"""Function that yields, for each wanted time, the time of a decoded frame and the frame."""
+
+
+def _ways(listed: FrameList, wanted: np.ndarray, *, decodes_all: bool) -> list[_Way]:
+    """Return how the frames of a file are tried to be had, in this order."""
+    if listed.table is None:
+        return [_from_keyframe]
+    is_near = float(wanted[0]) <= PREROLL_SECONDS
+    ways: list[_Way] = [_from_first] if is_near else [_from_first, _from_keyframe]
+    # what was lost among packets shows to no decoder, but spoils the pictures up to a keyframe
+    return ways if decodes_all or len(listed.losses.lost) else [_sought, *ways]
+
+
+def _stored(
+    path: MediaPath, wanted_seconds: np.ndarray, listed: FrameList, damage: Damage, way: _Way,
+    kept: KeptFile | None,
+) -> Iterator[tuple[float, StoredFrame]]:  # fmt: skip
+    """Yield the frames that one way of decoding gives, and how they are shown."""
+    if listed.table is not None and not listed.table.can_go_back:
+        kept = None
+    with open_media(path) if kept is None else kept.opened(path) as container:
+        stream = container.streams[listed.track]
+        aspect, orientations = pixel_aspect_of(stream), _Orientations()
+        for seconds, frame in way(container, stream, listed, wanted_seconds, damage, path):
+            yield seconds, StoredFrame(frame, orientations.of(frame), aspect)
+
+
+def _sought(
+    container: InputContainer, stream: Any, listed: FrameList, wanted: np.ndarray, damage: Damage,
+    path: MediaPath,
+) -> Iterator[tuple[float, VideoFrame]]:  # fmt: skip
+    """Find the frames by seeks.
+
+    Raises:
+        Unsure: the next frame cannot be shown to be that of a whole decode.
+    """
+    assert listed.table is not None
+    only(container, stream)
+    origin, base = origin_seconds(container), stream.time_base
+    seeker = Seeker(container, stream, listed.table)
+    for frame in seeker.pictures(listed.places(wanted, origin, base)):
+        assert frame.pts is not None
+        yield float(frame.pts * base) - origin, frame
+
+
+def _from_first(
+    container: InputContainer, stream: Any, listed: FrameList, wanted: np.ndarray, damage: Damage,
+    path: MediaPath,
+) -> Iterator[tuple[float, VideoFrame]]:  # fmt: skip
+    """Decode from the file's first packet."""
+    frames = decoded_frames(container, stream, None, damage.broken)
+    expected = listed.seconds[listed.seconds >= float(wanted[0])]
+    return _nearest_frames(damage.watched(frames, expected, listed.losses), wanted, damage, path)
+
+
+def _from_keyframe(
+    container: InputContainer, stream: Any, listed: FrameList, wanted: np.ndarray, damage: Damage,
+    path: MediaPath,
+) -> Iterator[tuple[float, VideoFrame]]:  # fmt: skip
+    """Decode from a keyframe a second before the first wanted frame, by the container's index."""
+    if listed.is_counted:
+        frames = decoded_frames(container, stream, None, damage.broken)
+        timed = zip(listed.seconds.tolist(), (frame for _, frame in frames), strict=False)
+        watched = damage.watched(timed, None, listed.losses)
+    else:
+        expected = listed.seconds[listed.seconds >= float(wanted[0])]
+        frames = decoded_frames(container, stream, float(wanted[0]), damage.broken)
+        watched = damage.watched(frames, expected, listed.losses)
+    return _nearest_frames(watched, wanted, damage, path)
+
+
+def _nearest_frames(
+    decoded: Iterator[tuple[float, VideoFrame]], wanted: np.ndarray, damage: Damage, path: MediaPath
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield for each wanted time the nearest of the decoded frames."""
+    done = 0
+    before: tuple[float, VideoFrame] | None = None
+    for after in chain(decoded, [None]):
+        while done < len(wanted) and (after is None or wanted[done] <= after[0]):
+            yield _nearest(float(wanted[done]), before, after, path, damage)
+            done += 1
+        if done == len(wanted):
+            return
+        before = after
 
 
 class _Orientations:
@@ -134,19 +236,6 @@ class _Orientations:
         if frame.rotation not in self._known:
             self._known[frame.rotation] = orientation_of(frame)
         return self._known[frame.rotation]
-
-
-def _timed_frames(
-    container: InputContainer, stream: Any, listed: FrameList, start: float, damage: Damage
-) -> Iterator[tuple[float, VideoFrame]]:
-    """Decode frames with their listed times, and note the damage from the start on."""
-    if listed.is_counted:
-        frames = decoded_frames(container, stream, None, damage.broken)
-        timed = zip(listed.seconds.tolist(), (frame for _, frame in frames), strict=False)
-        return damage.watched(timed, None, listed.losses)
-    expected = listed.seconds[listed.seconds >= start]
-    frames = decoded_frames(container, stream, start, damage.broken)
-    return damage.watched(frames, expected, listed.losses)
 
 
 def _nearest(

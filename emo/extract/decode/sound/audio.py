@@ -19,7 +19,7 @@ from emo.extract.decode.faults import NO_FAULTS, Faults
 from emo.extract.decode.limits import media_limits
 from emo.extract.decode.sound.audio_track import pick_audio
 from emo.extract.decode.sound.packet_seconds import packet_seconds
-from emo.extract.decode.sound.seekable import seeks_truly
+from emo.extract.decode.sound.seekable import has_same_bits, seeks_truly
 from emo.extract.decode.sound.sound_faults import SoundFaults
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
@@ -125,6 +125,8 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         self._open()
         self.is_from_start = self._stream is None or not seeks_truly(self._container, self._stream)
         """Whether every stretch is decoded from the start of the file, even if read alone."""
+        self.serves_all = self.is_from_start or has_same_bits(self._container)
+        """Whether stretches have the same samples read in one pass and read alone."""
         self._has_video = bool(self._container.streams.video)
         self._kept: deque[AlignedSound] = deque()
         """Decoded blocks that may overlap this stretch or a later one."""

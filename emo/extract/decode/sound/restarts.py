@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from emo.extract.decode.container import open_media, pick
+from emo.extract.decode.container import open_media, packets_of, pick
 from emo.extract.decode.sources.media_file import MediaPath
 
 _BACK_SECONDS = 0.1
@@ -47,7 +47,7 @@ def picture_offsets(path: MediaPath) -> np.ndarray:
             return np.zeros(0)
         packets = [
             (packet.pts, packet.pts if packet.dts is None else packet.dts)
-            for packet in container.demux(stream)
+            for packet in packets_of(container, stream)
             if packet.size and packet.pts is not None
         ]
         tick = float(stream.time_base)

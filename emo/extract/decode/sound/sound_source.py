@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
+from emo.extract.decode.container import origin_seconds, packets_from, packets_of, reason_of_ffmpeg
 from emo.extract.decode.sound.ogg_pages import begins_with_loss, read_pages
 from emo.extract.decode.sound.packet_times import DecodedPacket, with_true_times
 from emo.extract.decode.sound.restarts import Restarts
@@ -97,7 +97,7 @@ class SoundSource:
 
     def from_start(self) -> Iterator[AlignedSound]:
         """Decode everything, from the first packet on."""
-        blocks = self._decode(self._container.demux(self._stream))
+        blocks = self._decode(packets_of(self._container, self._stream))
         return self._aligned(blocks)
 
     def near(self, start_seconds: float) -> Iterator[AlignedSound] | None:
@@ -129,7 +129,7 @@ class SoundSource:
         """Return the grid of the track, and the blocks after a seek."""
         grid = self._exact_grid()
         if grid is None:
-            head = islice(self._decode(self._container.demux(self._stream)), _HEAD_BLOCKS)
+            head = islice(self._decode(packets_of(self._container, self._stream)), _HEAD_BLOCKS)
             grid = self._grid_of(list(head))
         self.broken = self.open_damage = None
         packets = packets_from(self._container, self._stream, start_seconds)
@@ -138,7 +138,7 @@ class SoundSource:
     def _skipped(self, start_seconds: float) -> tuple[Grid | None, Iterator[DecodedSound]]:
         """Return the grid of the track, and the blocks after packets that were not decoded."""
         low = start_seconds - _PREROLL_SECONDS
-        blocks = self._decode(self._container.demux(self._stream), skip_until=low)
+        blocks = self._decode(packets_of(self._container, self._stream), skip_until=low)
         head = list(islice(blocks, _HEAD_BLOCKS))
         grid = self._exact_grid() or self._grid_of(head)
         return grid, dropwhile(lambda block: (block.seconds or 0.0) < low, blocks)
