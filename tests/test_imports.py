@@ -181,7 +181,7 @@ ARROWS = {
     ),
     "store.interop": (
         "errors plugins ragged store.exchange store.lazy untrusted",
-        "h5py numpy scipy zarr",
+        "h5py numpy zarr",
     ),
     "store.lazy": ("store.part", ""),
     "store.maintain": (

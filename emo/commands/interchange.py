@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
 _IMPORT = examples(
     "emo store import hdf5 old.h5 --out features/",
     "emo store import mmsa mosi.pkl --allow-pickle --manifest m.csv",
+    "emo store import table smile.csv -o id=name -o columns='F0*'",
 )
 _EXPORT = examples(
     "emo store export zarr features/ --recipe classic --out classic.zarr",
@@ -84,7 +85,7 @@ def import_file(
         Path | None,
         Option(
             metavar="MANIFEST",
-            help="Write the splits and labels of an mmsa file here.",
+            help="Write the ids, splits and labels in the file here.",
             callback=written,
         ),
     ] = None,

@@ -17,7 +17,7 @@ from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
-from emo.store.exchange.unjoblib import read_any_pickle
+from emo.store.exchange.readers.unjoblib import read_any_pickle
 
 _SPLITS = {
     "train": "train", "dev": "val", "val": "val", "valid": "val", "validation": "val",

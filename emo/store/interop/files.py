@@ -25,10 +25,10 @@ from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips
+from emo.store.exchange.readers.tensors import tensor_file
 from emo.store.exchange.tables.columns import ColumnOptions
 from emo.store.exchange.tables.one_clip import TokenTables
 from emo.store.exchange.tables.spool import Spool
-from emo.store.exchange.tensors import tensor_file
 from emo.untrusted.budget import Budget
 
 ENDINGS = (".npy", ".npz", ".csv", ".tsv", ".txt", ".pt")

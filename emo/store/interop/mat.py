@@ -3,7 +3,6 @@
 Source: MATLAB "MAT-File Format"; version 7.3 is HDF5, whose arrays are stored transposed.
 """
 
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +11,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatlabFunction, MatlabObject, MatlabOpaque
 
 from emo.errors import StoreError
 from emo.store.exchange.contents import Contents
@@ -21,11 +18,9 @@ from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 from emo.store.exchange.per_clip import shape_of_tokens
+from emo.store.exchange.readers.matlab5 import MatlabObject, matlab5_variables
 from emo.untrusted.budget import Budget
-from emo.untrusted.foreign import foreign_file
 
-_COMPRESSED = 15
-"""Type of an element that holds another one, compressed."""
 _HEADER_BYTES = 128
 _CELL_BYTES = 256
 """About how many bytes a cell takes beside its numbers."""
@@ -129,60 +124,33 @@ def _of_cells(name: str, cells: list[Any], path: Path, options: MatOptions) -> d
 
 def _variables_5(path: Path, budget: Budget) -> tuple[dict[str, Any], list[str]]:
     """Return the variables of version 5, and the names of those that are objects."""
-    _take_decoded(path, budget)
-    with foreign_file(path, StoreError, "cannot be read as a .mat file"):
-        loaded = scipy.io.loadmat(path, chars_as_strings=True, struct_as_record=True)
     found: dict[str, Any] = {}
     objects: list[str] = []
-    for name, value in loaded.items():
-        if not name.startswith("__"):
-            _flatten(name, value, found, objects)
+    for name, value in matlab5_variables(path, budget).items():
+        _flatten(name, value, found, objects)
     return found, objects
 
 
 def _flatten(name: str, value: Any, found: dict[str, Any], objects: list[str]) -> None:
     """Add a variable; fields of a struct (1, 1) are added as NAME/FIELD."""
-    if isinstance(value, MatlabOpaque | MatlabFunction | MatlabObject):
+    if isinstance(value, MatlabObject):
         objects.append(name)
-    elif not isinstance(value, np.ndarray):
-        objects.append(f"{name}: {type(value).__name__}")
-    elif value.dtype.names and value.size == 1:
-        for each in value.dtype.names:
-            _flatten(f"{name}/{each}", value.reshape(-1)[0][each], found, objects)
-    elif value.dtype.kind == "O":
-        found[name] = [_cell(each) for each in value.reshape(-1, order="F")]
-    elif not value.dtype.names:
-        found[name] = value.astype(value.dtype.newbyteorder("="), copy=False)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _flatten(f"{name}/{key}", each, found, objects)
+    elif isinstance(value, list):
+        found[name] = np.array([*value, None], object)[:-1]
+    else:
+        found[name] = [_cell(each) for each in value] if isinstance(value, tuple) else value
 
 
 def _cell(value: Any) -> Any:
     """Return what is in a cell: text, or an array."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
-        return str(value.reshape(-1)[0]).rstrip() if value.size == 1 else ""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size == 1:
-        return _cell(value.reshape(-1)[0])
-    return np.asarray(value)
-
-
-def _take_decoded(path: Path, budget: Budget) -> None:
-    """Count the bytes of all elements once they are decompressed, before scipy does it."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-        order = "little" if header[126:128] == b"IM" else "big"
-        while len(tag := file.read(8)) == 8:
-            kind = int.from_bytes(tag[:4], order)  # type: ignore[arg-type]
-            size = int.from_bytes(tag[4:], order)  # type: ignore[arg-type]
-            if kind != _COMPRESSED:
-                budget.take(size, "a variable")
-                file.seek(size, 1)
-                continue
-            decoder, left = zlib.decompressobj(), size
-            while left > 0 and (piece := file.read(min(left, 2**18))):
-                left -= len(piece)
-                while piece:
-                    budget.take(len(decoder.decompress(piece, 2**20)), "a variable, decompressed")
-                    piece = decoder.unconsumed_tail
-            file.seek(max(0, left), 1)
+    if isinstance(value, list):
+        return value[0] if value else ""
+    if isinstance(value, tuple) and len(value) == 1:
+        return _cell(value[0])
+    return value if isinstance(value, np.ndarray) else np.array(None, object)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from emo.store.exchange.clip_folder import (
 from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
-from emo.store.exchange.unjoblib import object_members
+from emo.store.exchange.readers.unjoblib import object_members
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import shortened
 from emo.untrusted.npy import array_bytes

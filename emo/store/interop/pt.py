@@ -15,7 +15,7 @@ from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 from emo.store.exchange.per_clip import resident, streams_of_clips
-from emo.store.exchange.tensors import tensor_file
+from emo.store.exchange.readers.tensors import tensor_file
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ID_NAMES, LENGTH_ENDINGS, ROW, ids_as_text
 from emo.store.exchange.npy_headers import check_npz
 from emo.store.exchange.per_clip import shape_of_tokens
-from emo.store.exchange.unjoblib import COMPRESSED, object_array, read_any_pickle
+from emo.store.exchange.readers.unjoblib import COMPRESSED, object_array, read_any_pickle
 from emo.untrusted.budget import Budget
 from emo.untrusted.npy import array_bytes
 

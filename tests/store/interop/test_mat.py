@@ -1,11 +1,16 @@
 """MATLAB's files: scipy writes version 5; version 7.3 is laid out as MATLAB does, with h5py."""
 
+import contextlib
+
 import h5py
 import numpy as np
 import pytest
 import scipy.io
+from scipy.sparse import csc_array
 
 from emo.errors import StoreError
+from emo.store.exchange.readers.matlab5 import MatlabObject, matlab5_variables
+from emo.untrusted.budget import Budget
 from tests.store.interop.bring import bring
 
 X = np.arange(12.0).reshape(4, 3)
@@ -97,3 +102,39 @@ def test_a_compressed_bomb_and_ragged_cells_are_refused(tmp_path):
     scipy.io.savemat(tmp_path / "x.mat", {"X": cell([X, X[:, :2], X, X]), "ids": cell(IDS)})
     with pytest.raises(StoreError, match=r"X: expected matrices .*X\{1\} has 3|X\{2\} has 2"):
         bring(tmp_path, "mat", tmp_path / "x.mat")
+
+
+KINDS = {
+    "double": X, "int8": np.array([[1, -2]], "i1"), "uint64": np.array([[2**60]], "u8"),
+    "single": np.ones((2, 2, 3), "f4"), "logical": np.array([[True, False]]), "scalar": 1.0,
+    "small": np.array([[1, 2]], "u1"), "empty": np.zeros((0, 0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_variables_are_those_that_scipy_reads(tmp_path, compressed):
+    more = {"z": np.array([[1j]]), "sparse": csc_array(np.eye(3)), "text": ["ab", "cde"]}
+    scipy.io.savemat(tmp_path / "x.mat", KINDS | more, do_compression=compressed)
+    budget = Budget(2**20, "x.mat", "--most-bytes", StoreError)
+    ours, theirs = (
+        matlab5_variables(tmp_path / "x.mat", budget),
+        scipy.io.loadmat(tmp_path / "x.mat"),
+    )
+    for name in KINDS:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    assert ours["double"].dtype == theirs["double"].dtype
+    assert ours["text"] == ["ab", "cde"]
+    assert isinstance(ours["z"], MatlabObject)
+    assert isinstance(ours["sparse"], MatlabObject)
+
+
+def test_a_damaged_byte_is_an_error_or_another_number(tmp_path):
+    """scipy's reader ends the process on some of these."""
+    scipy.io.savemat(tmp_path / "x.mat", {"X": X[:1], "ids": cell(["a"])})
+    whole = (tmp_path / "x.mat").read_bytes()
+    for position in range(128, len(whole)):
+        damaged = whole[:position] + b"\xff" + whole[position + 1 :]
+        (tmp_path / "y.mat").write_bytes(damaged)
+        budget = Budget(2**20, "y.mat", "--most-bytes", StoreError)
+        with contextlib.suppress(StoreError):
+            matlab5_variables(tmp_path / "y.mat", budget)
