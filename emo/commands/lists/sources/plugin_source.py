@@ -9,7 +9,6 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import emo
@@ -51,7 +50,7 @@ class PluginSource:
         text = first_sentence(ast.get_docstring(self.plugin or self.module) or "")
         return text.replace("``", "")
 
-    @cached_property
+    @property
     def missing_library(self) -> str | None:
         """The first library that the file imports and that is not installed; None: none lacks."""
         for library in _libraries(self.module):
