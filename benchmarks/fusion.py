@@ -4,10 +4,10 @@
                                 [--mosi MANIFEST --mosi-store STORE]
 
 Synthetic streams show the label apart, each broken in some clips (late is good), together (early
-is good), or in one stream besides noise. nEMO (Polish speech, six emotions, six speakers) is read
-where its manifest is: two speakers are tested, one is val, and the inner folds are by speaker. MOSI
-is reported only. Prints a table of mean test scores: weighted F1, or -MAE. Exits 1 if the choice's
-mean is more than .01 (nEMO: .02) below that of the best fixed choice.
+is good), or in one stream besides noise. nEMO is read where its manifest is (Polish speech, six
+emotions, six speakers): two speakers are tested, one is val, and the inner folds are by speaker.
+MOSI is reported only. Prints a table of mean test scores: weighted F1, or -MAE. Exits 1 if the
+choice's mean is more than .01 (nEMO: .02) below that of the best fixed choice.
 """
 
 import argparse
