@@ -30,7 +30,7 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
     values, offsets = tokens.values, tokens.offsets
     if len(values) == 0:
         return Ragged(values.new_zeros(0, lstm.hidden_size * len(suffixes)), offsets)
-    rows = RowLayout.of(offsets.numpy())
+    rows = RowLayout.of(offsets.numpy(), lstm.hidden_size)
     found = []
     for suffix in suffixes:
         weights = [getattr(lstm, name + suffix) for name in _NAMES]

@@ -15,6 +15,9 @@ from torch import Tensor
 POSITIONS_AT_ONCE, FEWEST_ROWS = 2048, 8
 """About how many positions, and at least how many rows, are computed at once; what is kept of them
 for the gradient stays in the processor's cache."""
+WIDTH_OF_A_ROW = 16
+"""Numbers of a state for which there is at least one row: few rows do not pay for reading its
+weights."""
 WORTH_SHARING = 0.8
 """Rows are shared if the clips, with an empty position each, take at most this share of the
 positions that they take in rows of their own."""
@@ -38,11 +41,12 @@ class RowLayout:
     """int64 (ΣT,): position of each token where the tokens of each clip are reversed."""
 
     @classmethod
-    def of(cls, offsets: np.ndarray) -> "RowLayout":
+    def of(cls, offsets: np.ndarray, hidden: int) -> "RowLayout":
         """Lay out clips.
 
         Args:
             offsets: int64 (N+1,), where each clip's tokens start, then ΣT, which is at least 1.
+            hidden: width H of the LSTM's state.
         """
         lengths = offsets[1:] - offsets[:-1]
         steps, clips = int(lengths.max()), int(np.count_nonzero(lengths))
@@ -51,7 +55,8 @@ class RowLayout:
         else:
             row, count = np.cumsum(lengths > 0) - 1, clips
             start = np.zeros_like(row)
-        groups = max(1, round(count / max(FEWEST_ROWS, POSITIONS_AT_ONCE // steps)))
+        fewest = max(FEWEST_ROWS, hidden // WIDTH_OF_A_ROW)
+        groups = max(1, round(count / max(fewest, POSITIONS_AT_ONCE // steps)))
         at_once = -(-count // groups)  # as many rows in each group; few rows take as long as many
         sizes = [steps * min(at_once, count - k) for k in range(0, count, at_once)]
         group, column = np.divmod(row, at_once)

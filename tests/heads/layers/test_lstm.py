@@ -75,7 +75,7 @@ def test_clips_of_any_lengths_are_those_of_torch_alone(lengths, fewest, monkeypa
 
 def test_short_clips_share_rows_without_touching_each_other():
     lengths = np.random.default_rng(0).integers(0, 60, 200)
-    rows = lstm_rows.RowLayout.of(offsets_of(lengths))
+    rows = lstm_rows.RowLayout.of(offsets_of(lengths), 4)
     assert rows.are_shared
     assert rows.count < 0.7 * lengths.max() * np.count_nonzero(lengths)
     for positions in (rows.positions.numpy(), rows.reversed_positions.numpy()):
