@@ -9,9 +9,9 @@ from emo.ragged import Ragged
 
 ROUND = 64
 """Lengths of images are multiples of it: torch prepares a convolution anew for each length."""
-FEWEST, MOST_ZEROS = 256, 1.5
-"""Below so many tokens, and above so many columns for each token, a convolution of an image takes
-longer than a product with copies of all windows."""
+FEWEST_TOKENS, MOST_ZEROS = 256, 1.5
+"""With fewer tokens, or more columns for each token, a convolution of an image takes longer than a
+product with copies of all windows."""
 
 
 class RaggedConv(nn.Module):
@@ -36,36 +36,36 @@ class RaggedConv(nn.Module):
     def forward(self, tokens: Ragged) -> Ragged:
         """Return tokens, float32 (ΣT, channels), with the offsets of the given ones."""
         count, apart = len(tokens.values), self.size // 2
-        places = torch.arange(apart, count + apart, device=tokens.values.device)
-        places += segment_ids(tokens.offsets) * apart
+        positions = torch.arange(apart, count + apart, device=tokens.values.device)
+        positions += segment_ids(tokens.offsets) * apart
         length = count + (len(tokens) + 1) * apart
-        is_short = count < FEWEST or length > MOST_ZEROS * count
-        found = (self._windows if is_short else self._image)(tokens.values, places, length)
+        is_short = count < FEWEST_TOKENS or length > MOST_ZEROS * count
+        found = (self._windows if is_short else self._image)(tokens.values, positions, length)
         return Ragged(found, tokens.offsets)
 
-    def _image(self, values: Tensor, places: Tensor, length: int) -> Tensor:
+    def _image(self, values: Tensor, positions: Tensor, length: int) -> Tensor:
         """Convolve one image of one row: (ΣT, D) -> (ΣT, channels).
 
         Args:
             values: float32 (ΣT, D).
-            places: int64 (ΣT,), column of each token.
+            positions: int64 (ΣT,), column of each token.
             length: number of columns.
         """
         length, width = -(-length // ROUND) * ROUND, values.shape[1]
-        row = values.new_zeros(length, width).index_copy_(0, places, values)
+        row = values.new_zeros(length, width).index_copy_(0, positions, values)
         weight = self.linear.weight.view(-1, 1, self.size, width)
         found = functional.conv2d(  # (1, channels, 1, length - size + 1), channels last in memory
             row.view(1, 1, length, width).permute(0, 3, 1, 2), weight.permute(0, 3, 1, 2)
         )
         channels = found.permute(0, 2, 3, 1).flatten(0, 2)
-        return channels.index_select(0, places - self.size // 2)
+        return channels.index_select(0, positions - self.size // 2)
 
-    def _windows(self, values: Tensor, places: Tensor, length: int) -> Tensor:
+    def _windows(self, values: Tensor, positions: Tensor, length: int) -> Tensor:
         """Return what :meth:`_image` does, by a product with a copy of each token's window."""
-        rows = torch.full((length,), len(values), device=places.device)
-        rows[places] = torch.arange(len(values), device=places.device)
-        steps = torch.arange(self.size, device=places.device) - self.size // 2
-        windows = rows[places[:, None] + steps]  # (ΣT, size)
+        rows = torch.full((length,), len(values), device=positions.device)
+        rows[positions] = torch.arange(len(values), device=positions.device)
+        steps = torch.arange(self.size, device=positions.device) - self.size // 2
+        windows = rows[positions[:, None] + steps]  # (ΣT, size)
         beyond = torch.cat([values, values.new_zeros(1, values.shape[1])])
         copies = beyond.index_select(0, windows.flatten())
         found: Tensor = self.linear(copies.view(len(values), self.linear.in_features))

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emo.heads.layers.lstm_rows import Rows
+from emo.heads.layers.lstm_rows import RowLayout
 from emo.ragged import Ragged, offsets_of
 
 CLOSED = -1e4
-"""What the gates of an empty place read: their sigmoid and its derivative are 0."""
+"""What the gates of an empty position read: their sigmoid and its derivative are 0."""
 _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
@@ -17,8 +17,8 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
     """Run an LSTM over the tokens of each clip: Ragged (ΣT, D) -> Ragged (ΣT, H · directions).
 
     Clips lie end to end in rows (see ``lstm_rows.py``), and torch's fused layer runs over all rows
-    side by side. At the empty place between two clips the gates are closed, so that output and cell
-    become zero as before a first token. For the backward direction the tokens of each clip are
+    side by side. At the empty position between two clips the gates are closed, so that output and
+    cell become zero as before a first token. For the backward direction the tokens of each clip are
     reversed. This is three to five times faster than a ``PackedSequence``, for which torch does not
     call its fused layer.
 
@@ -30,7 +30,7 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
     values, offsets = tokens.values, tokens.offsets
     if len(values) == 0:
         return Ragged(values.new_zeros(0, lstm.hidden_size * len(suffixes)), offsets)
-    rows = Rows.of(offsets.numpy())
+    rows = RowLayout.of(offsets.numpy(), lstm.hidden_size)
     found = []
     for suffix in suffixes:
         weights = [getattr(lstm, name + suffix) for name in _NAMES]
@@ -60,7 +60,7 @@ def run_over_turns(lstm: nn.LSTM, clips: Tensor, turns: Tensor) -> Tensor:
     return found.index_select(0, back)
 
 
-def _run(weights: list[Tensor], values: Tensor, rows: Rows, *, is_reversed: bool) -> Tensor:
+def _run(weights: list[Tensor], values: Tensor, rows: RowLayout, *, is_reversed: bool) -> Tensor:
     """Run one direction: (ΣT, D) -> (ΣT, H).
 
     Args:
@@ -70,17 +70,17 @@ def _run(weights: list[Tensor], values: Tensor, rows: Rows, *, is_reversed: bool
         is_reversed: whether each clip is read from its last token to its first.
     """
     input_weights, state_weights, *biases = weights
-    places = rows.reversed_places if is_reversed else rows.places
+    positions = rows.reversed_positions if is_reversed else rows.positions
     width = values.shape[1]
     if rows.are_shared:
         laid = values.new_zeros(rows.count, width + 1)
-        laid[:, width] = 1  # where a place stays empty; else 0
-        laid.index_copy_(0, places, functional.pad(values, (0, 1)))
+        laid[:, width] = 1  # where a position stays empty; else 0
+        laid.index_copy_(0, positions, functional.pad(values, (0, 1)))
         closed = input_weights.new_full((4, state_weights.shape[1]), CLOSED)
         closed[2] = 0  # gates: input, forget, cell, output
         input_weights = torch.cat([input_weights, closed.view(-1, 1)], dim=1)
     else:
-        laid = values.new_zeros(rows.count, width).index_copy_(0, places, values)
+        laid = values.new_zeros(rows.count, width).index_copy_(0, positions, values)
     outputs = []
     for part in torch.split(laid, rows.sizes) if len(rows.sizes) > 1 else [laid]:
         read = part.view(rows.steps, -1, part.shape[1])
@@ -90,4 +90,4 @@ def _run(weights: list[Tensor], values: Tensor, rows: Rows, *, is_reversed: bool
             True, 1, 0.0, True, False, False,
         )[0]  # has biases, layers, dropout, training, bidirectional, batch first  # fmt: skip
         outputs.append(found.flatten(0, 1))
-    return (torch.cat(outputs) if len(outputs) > 1 else outputs[0]).index_select(0, places)
+    return (torch.cat(outputs) if len(outputs) > 1 else outputs[0]).index_select(0, positions)

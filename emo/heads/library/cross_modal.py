@@ -69,7 +69,9 @@ class TransformerLayer(nn.Module):
         self.narrow = nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, layout: "Layout", *, wanted: int | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, layout: "TokenLayout", *, wanted: int | None = None
+    ) -> Tensor:
         """Return new tokens, each of which attends to all tokens of its clip.
 
         Args:
@@ -90,50 +92,51 @@ class TransformerLayer(nn.Module):
         query = functional.linear(normed[:wanted], weights[0], biases[0])
         both = layout.padded(functional.linear(normed, weights[1], biases[1]))  # (N, L, 2 W)
         query = layout.padded(query) if wanted is None else query[:, None]
-        query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
-        key, value = both.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query = query.view(*query.shape[:2], self.heads, -1).transpose(1, 2)
+        key, value = both.view(*both.shape[:2], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         found = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=layout.is_token[:, None, None, :]
         )  # (N, heads, L or 1, W / heads)
         merged = found.transpose(1, 2).reshape(-1, width)
         if wanted is None:
-            merged = merged.index_select(0, layout.places)
+            merged = merged.index_select(0, layout.positions)
         tokens = tokens + self.dropout(self.out(merged))
         changed: Tensor = tokens + self.dropout(self.narrow(self.wide(self.norms[1](tokens))))
         return changed
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """Where the tokens of N clips are if each clip is padded to L tokens."""
 
-    places: Tensor
+    positions: Tensor
     """int64 (ΣL,): row of each token in (N · L, W)."""
     is_token: Tensor
     """bool (N, L): False for padding."""
 
     @classmethod
-    def of(cls, streams: Sequence[Ragged]) -> "Layout":
+    def of(cls, streams: Sequence[Ragged]) -> "TokenLayout":
         """Put a read-out token before the tokens of all streams of a clip, stream after stream.
 
-        The N read-out tokens come first in ``places``, then the tokens of each stream.
+        The N read-out tokens come first in ``positions``, then the tokens of each stream.
         """
         lengths = 1 + sum(tokens.lengths for tokens in streams)
         longest = int(lengths.max()) if len(lengths) else 1
         steps = torch.arange(longest, device=lengths.device)
-        next_place = torch.arange(len(lengths), device=lengths.device) * longest
-        places = [next_place]
-        next_place = next_place + 1
+        next_position = torch.arange(len(lengths), device=lengths.device) * longest
+        positions = [next_position]
+        next_position = next_position + 1
         for tokens in streams:
-            places.append(_positions(tokens.offsets) + next_place[segment_ids(tokens.offsets)])
-            next_place = next_place + tokens.lengths
-        return cls(torch.cat(places), steps < lengths[:, None])
+            own = _positions(tokens.offsets)
+            positions.append(own + next_position[segment_ids(tokens.offsets)])
+            next_position = next_position + tokens.lengths
+        return cls(torch.cat(positions), steps < lengths[:, None])
 
     def padded(self, values: Tensor) -> Tensor:
         """Pad the tokens of each clip with zeros: (ΣL, W) -> (N, L, W)."""
         clips, longest = self.is_token.shape
         zeros = values.new_zeros(clips * longest, values.shape[1])
-        return zeros.index_copy_(0, self.places, values).view(clips, longest, -1)
+        return zeros.index_copy_(0, self.positions, values).view(clips, longest, -1)
 
 
 class CrossModal(Head):
@@ -177,7 +180,7 @@ class CrossModal(Head):
         """Return logits, float32 (N, C), for each target."""
         pooled = self.pool(batch).streams
         streams = [pooled[name] for name in self.streams]
-        layout = Layout.of(streams)
+        layout = TokenLayout.of(streams)
         found = [self._embedded(number, tokens) for number, tokens in enumerate(streams)]
         read_outs = self.read_out.expand(len(batch), -1)
         tokens = torch.cat([read_outs, *(values.to(self.read_out.dtype) for values in found)])

@@ -56,8 +56,8 @@ def test_dialogues_of_any_lengths_are_those_of_a_packed_sequence(bidirectional, 
 @pytest.mark.parametrize("fewest", [2, 8])
 def test_clips_of_any_lengths_are_those_of_torch_alone(lengths, fewest, monkeypatch):
     """Rows shared or not, in one group or in several."""
-    monkeypatch.setattr(lstm_rows, "AT_ONCE", 30 * fewest)
-    monkeypatch.setattr(lstm_rows, "FEWEST", fewest)
+    monkeypatch.setattr(lstm_rows, "POSITIONS_AT_ONCE", 30 * fewest)
+    monkeypatch.setattr(lstm_rows, "FEWEST_ROWS", fewest)
     torch.manual_seed(0)
     lstm = nn.LSTM(5, 4, bidirectional=True)
     values = torch.randn(sum(lengths), 5, requires_grad=True)
@@ -75,11 +75,11 @@ def test_clips_of_any_lengths_are_those_of_torch_alone(lengths, fewest, monkeypa
 
 def test_short_clips_share_rows_without_touching_each_other():
     lengths = np.random.default_rng(0).integers(0, 60, 200)
-    rows = lstm_rows.Rows.of(offsets_of(lengths))
+    rows = lstm_rows.RowLayout.of(offsets_of(lengths), 4)
     assert rows.are_shared
     assert rows.count < 0.7 * lengths.max() * np.count_nonzero(lengths)
-    for places in (rows.places.numpy(), rows.reversed_places.numpy()):
-        assert len(set(places.tolist())) == lengths.sum()
+    for positions in (rows.positions.numpy(), rows.reversed_positions.numpy()):
+        assert len(set(positions.tolist())) == lengths.sum()
     assert sum(rows.sizes) == rows.count
     assert len(rows.sizes) > 1
 

@@ -18,7 +18,7 @@ from emo.heads.layers.segments import (
     shorten,
 )
 from emo.heads.library.attention_pool import AttentionOptions, ProjectedAttention
-from emo.heads.library.cross_modal import Layout, TransformerLayer
+from emo.heads.library.cross_modal import TokenLayout, TransformerLayer
 from emo.ragged import Ragged
 from tests.make_batches import assert_close, make_tokens
 
@@ -152,19 +152,19 @@ def test_an_lstm_over_ragged_clips_is_torchs_on_each_clip(bidirectional, lengths
 def test_padding_of_other_clips_changes_no_token_of_a_transformer_layer():
     torch.manual_seed(0)
     layer = TransformerLayer(8, 2, 0.0)
-    layout = Layout.of([make_tokens([4, 1, 0], 8), make_tokens([0, 2, 0], 8)])
+    layout = TokenLayout.of([make_tokens([4, 1, 0], 8), make_tokens([0, 2, 0], 8)])
     tokens = torch.randn(3 + 7, 8)
     together = layer(tokens, layout)
     rows = [0, 3, 4, 5, 6], [1, 7, 8, 9], [2]  # read-outs, then the first stream, then the second
     for own, lengths in zip(rows, [[4, 0], [1, 2], [0, 0]], strict=True):
-        alone = layer(tokens[own], Layout.of([make_tokens([length], 8) for length in lengths]))
+        alone = layer(tokens[own], TokenLayout.of([make_tokens([length], 8) for length in lengths]))
         assert_close(together[own], alone)
 
 
 def test_a_layer_that_makes_only_the_first_token_makes_the_same():
     torch.manual_seed(0)
     layer = TransformerLayer(8, 2, 0.0)
-    layout = Layout.of([make_tokens([4, 1, 0], 8), make_tokens([0, 2, 0], 8)])
+    layout = TokenLayout.of([make_tokens([4, 1, 0], 8), make_tokens([0, 2, 0], 8)])
     tokens = torch.randn(3 + 7, 8)
     ours, theirs = layer(tokens, layout, wanted=3), layer(tokens, layout)[:3]
     assert_close(ours, theirs)
