@@ -149,8 +149,11 @@ def _ways(listed: FrameList, wanted: np.ndarray, *, decodes_all: bool) -> list[_
         return [_from_keyframe]
     is_near = float(wanted[0]) <= PREROLL_SECONDS
     ways: list[_Way] = [_from_first] if is_near else [_from_first, _from_keyframe]
+    spares_nothing = np.array_equal(wanted, listed.seconds[: len(wanted)]) and is_near
     # what was lost among packets shows to no decoder, but spoils the pictures up to a keyframe
-    return ways if decodes_all or len(listed.losses.lost) else [_sought, *ways]
+    if decodes_all or spares_nothing or len(listed.losses.lost):
+        return ways
+    return [_sought, *ways]
 
 
 def _stored(
