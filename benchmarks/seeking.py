@@ -23,7 +23,7 @@ import av
 import numpy as np
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from emo.extract.decode.container import only, open_media
+from emo.extract.decode.container import discard_others, open_media
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.pictures.frame_list import list_frames
 from emo.extract.decode.pictures.video import shown_frames
@@ -115,8 +115,9 @@ def _ratio(
 def _film(path: Path, seconds: int, gop: int) -> Path:
     picture = f"testsrc2=s=640x360:r=25:d={seconds},noise=alls=6:allf=t,format=yuv420p"
     words = [
-        "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", f"sine=f=440:r=44100:d={seconds}", "-threads", "1", "-c:v", "libx264",
-        "-preset", "ultrafast", "-bf", "2", "-sc_threshold", "0", "-g", str(gop), "-c:a", "aac",
+        "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", f"sine=f=440:r=44100:d={seconds}",
+        "-threads", "1", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2",
+        "-sc_threshold", "0", "-g", str(gop), "-c:a", "aac",
     ]  # fmt: skip
     subprocess.run([get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y", *words, path], check=True)
     return path
@@ -144,7 +145,7 @@ def _shown(path: Path, *, decodes_all: bool) -> None:
 def _demux(path: Path) -> None:
     """Read all packets of the video track by PyAV alone."""
     with av.open(str(path)) as container:
-        only(container, container.streams.video[0])
+        discard_others(container, container.streams.video[0])
         for _ in container.demux(video=0):
             pass
 

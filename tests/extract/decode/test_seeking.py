@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from emo.check import check
-from emo.extract.decode.container import only, open_media, origin_seconds
+from emo.extract.decode.container import discard_others, open_media, origin_seconds
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.pictures import video
 from emo.extract.decode.pictures.frame_list import list_frames
 from emo.extract.decode.pictures.video import shown_frames
 from emo.extract.decode.seeking.frame_numbers import FrameNumbers
-from emo.extract.decode.seeking.listing import why_not
+from emo.extract.decode.seeking.listing import why_unsought
 from emo.extract.decode.seeking.seek import Seeker
 from emo.extract.decode.seeking.starts import STARTS
 from emo.extract.decode.seeking.unsure import Unsure
@@ -56,10 +56,10 @@ def sought(path, wanted, found):
     """The pictures by seeks alone."""
     with open_media(path) as container:
         stream = container.streams[found.track]
-        only(container, stream)
+        discard_others(container, stream)
         seeker = Seeker(container, stream, found.table)
-        places = found.places(wanted, origin_seconds(container), stream.time_base)
-        return [pixels(frame) for frame in seeker.pictures(places)]
+        indices = found.indices(wanted, origin_seconds(container), stream.time_base)
+        return [pixels(frame) for frame in seeker.pictures(indices)]
 
 
 def shown(path, start, end):
@@ -87,7 +87,7 @@ def ways(monkeypatch):
 def test_every_picture_found_alone_has_the_bits_of_a_whole_decode(films, name):
     path = films[name]
     found, expected = list_frames(path), whole(films[name])
-    assert why_not(found.table) is None
+    assert why_unsought(found.table) is None
     for index in range(0, len(found.seconds), 3):
         wanted = found.seconds[index : index + 1]
         assert sought(path, wanted, found) == [expected[round(wanted[0] * 1000)]]

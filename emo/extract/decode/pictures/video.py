@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.errors import MediaError
-from emo.extract.decode.container import PREROLL_SECONDS, only, open_media, origin_seconds
+from emo.extract.decode.container import PREROLL_SECONDS, discard_others, open_media, origin_seconds
 from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.decoder import decoded_frames
@@ -180,10 +180,10 @@ def _sought(
         Unsure: the next frame cannot be shown to be that of a whole decode.
     """
     assert listed.table is not None
-    only(container, stream)
+    discard_others(container, stream)
     origin, base = origin_seconds(container), stream.time_base
     seeker = Seeker(container, stream, listed.table)
-    for frame in seeker.pictures(listed.places(wanted, origin, base)):
+    for frame in seeker.pictures(listed.indices(wanted, origin, base)):
         assert frame.pts is not None
         yield float(frame.pts * base) - origin, frame
 
