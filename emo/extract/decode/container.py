@@ -143,7 +143,7 @@ def pick(streams: Sequence[Any]) -> Any | None:
     )
 
 
-def only(container: InputContainer, stream: Any) -> None:
+def discard_others(container: InputContainer, stream: Any) -> None:
     """Let FFmpeg drop the packets of all tracks but one while it reads the file."""
     for other in container.streams:
         if other is not stream:

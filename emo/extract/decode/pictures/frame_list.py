@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.extract.decode.container import (
+    discard_others,
     expect_whole,
-    only,
     open_media,
     origin_seconds,
     packets_from,
@@ -30,7 +30,7 @@ from emo.extract.decode.pictures.losses import (
 )
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
-from emo.extract.decode.seeking.listing import PacketTable, is_listed, read_table
+from emo.extract.decode.seeking.listing import PacketTable, is_listed, list_packets
 from emo.extract.decode.seeking.unsure import Unsure
 from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.decode.structure.joined import unread_seconds
@@ -95,7 +95,7 @@ class FrameList:
         until = "the end" if end_seconds is None else f"{end_seconds:.2f} s"
         return f"no frame between {start_seconds or 0:.2f} s and {until}: {known}"
 
-    def places(self, wanted: np.ndarray, origin: float, time_base: Fraction) -> np.ndarray:
+    def indices(self, wanted: np.ndarray, origin: float, time_base: Fraction) -> np.ndarray:
         """Return the indices in :attr:`table` of the packets of some frames, int64 (F,).
 
         Args:
@@ -234,8 +234,8 @@ def _read_packets(
         start = end = None
     origin, base = origin_seconds(container), stream.time_base
     ticks, unit = base.numerator, base.denominator
-    only(container, stream)
-    return read_table(
+    discard_others(container, stream)
+    return list_packets(
         container, stream, packets_from(container, stream, start),
         None if end is None else lambda reached: reached * ticks / unit - origin >= end,
         AviIndex(container, stream).late_ticks if container.format.name == "avi" else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.errors import MediaError
-from emo.extract.decode.container import PREROLL_SECONDS, only, open_media, origin_seconds
+from emo.extract.decode.container import PREROLL_SECONDS, discard_others, open_media, origin_seconds
 from emo.extract.decode.kept_file import KeptFile
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.decoder import decoded_frames
@@ -149,8 +149,11 @@ def _ways(listed: FrameList, wanted: np.ndarray, *, decodes_all: bool) -> list[_
         return [_from_keyframe]
     is_near = float(wanted[0]) <= PREROLL_SECONDS
     ways: list[_Way] = [_from_first] if is_near else [_from_first, _from_keyframe]
+    spares_nothing = np.array_equal(wanted, listed.seconds[: len(wanted)]) and is_near
     # what was lost among packets shows to no decoder, but spoils the pictures up to a keyframe
-    return ways if decodes_all or len(listed.losses.lost) else [_sought, *ways]
+    if decodes_all or spares_nothing or len(listed.losses.lost):
+        return ways
+    return [_sought, *ways]
 
 
 def _stored(
@@ -177,10 +180,10 @@ def _sought(
         Unsure: the next frame cannot be shown to be that of a whole decode.
     """
     assert listed.table is not None
-    only(container, stream)
+    discard_others(container, stream)
     origin, base = origin_seconds(container), stream.time_base
     seeker = Seeker(container, stream, listed.table)
-    for frame in seeker.pictures(listed.places(wanted, origin, base)):
+    for frame in seeker.pictures(listed.indices(wanted, origin, base)):
         assert frame.pts is not None
         yield float(frame.pts * base) - origin, frame
 

@@ -25,14 +25,14 @@ class Expected:
     """The pictures that should come out from one start on, in the order of presentation."""
 
     def __init__(
-        self, table: PacketTable, start: int, places: Sequence[int], *, is_first: bool
+        self, table: PacketTable, start: int, indices: Sequence[int], *, is_first: bool
     ) -> None:
         """Note what should come; nothing came out yet.
 
         Args:
             table: the packets of the track.
             start: index of the packet at which decoding starts.
-            places: indices of the packets whose pictures are wanted.
+            indices: indices of the packets whose pictures are wanted.
             is_first: whether this is the first start in the file.
         """
         self._table, self._start = table, start
@@ -44,14 +44,14 @@ class Expected:
             end = later[0] if len(later) else len(table.pts)
             rises = bool((np.diff(table.pts[start:end]) > 0).all())
             self._least = _LEAST_SEEN if rises and end - start > _LEAST_SEEN else 1
-        ahead = slice(start, max(places) + 1 + _FARTHEST)
-        self._furthest = int(table.pts[list(places)].max())
+        ahead = slice(start, max(indices) + 1 + _FARTHEST)
+        self._furthest = int(table.pts[list(indices)].max())
         self._coming = np.sort(self._shown(ahead)).tolist()
 
-    def _shown(self, places: slice | list[int]) -> np.ndarray:
+    def _shown(self, indices: slice | list[int]) -> np.ndarray:
         """Return the times of the pictures of some packets, leading and hidden ones left out."""
-        pts = self._table.pts[places]
-        shown: np.ndarray = pts[self._table.is_shown[places] & (pts >= self._first)]
+        pts = self._table.pts[indices]
+        shown: np.ndarray = pts[self._table.is_shown[indices] & (pts >= self._first)]
         return shown
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emo.extract.decode.seeking.starts import STARTS, Look
+from emo.extract.decode.seeking.starts import STARTS, StartReader
 from emo.extract.decode.seeking.unsure import Unsure
 
 MISSING = -(1 << 62)
@@ -58,7 +58,7 @@ class PacketTable:
         return np.argsort(self.pts, kind="stable")
 
 
-def read_table(
+def list_packets(
     container: Any,
     stream: Any,
     packets: Iterable[Any],
@@ -117,7 +117,7 @@ def read_table(
     )  # fmt: skip
 
 
-def _may_start(look: Look, packet: Any, extradata: bytes | None, sets: set[bytes]) -> bool:
+def _may_start(look: StartReader, packet: Any, extradata: bytes | None, sets: set[bytes]) -> bool:
     """Return whether decoding may start at a packet, and note its parameter sets."""
     try:
         start = look(memoryview(packet), extradata)
@@ -136,7 +136,7 @@ def is_listed(container: Any, stream: Any) -> bool:
     return codec.canonical_name in STARTS and bool(names & (WITHIN | FORWARD))
 
 
-def why_not(table: PacketTable) -> str | None:
+def why_unsought(table: PacketTable) -> str | None:
     """Return why no picture of a listed stretch may be had by a seek; None: it may."""
     pts = table.pts
     dts = table.dts if table.has_own_dts else np.full_like(table.dts, MISSING)

@@ -3,7 +3,7 @@
 A picture is given only if all of this holds; anything else raises :class:`Unsure`:
 
 1. The container and codec are known to number their pictures truly (`listing.is_listed`).
-2. The packets' times are complete, unique and consistent (`listing.why_not`).
+2. The packets' times are complete, unique and consistent (`listing.why_unsought`).
 3. Decoding starts at a true start by its bits (`starts.py`), not by the container's flag.
 4. The packets from there on are those of the list, one by one.
 5. The pictures come out as listed, in order and without a gap; the first is a keyframe, none is
@@ -24,7 +24,7 @@ import numpy as np
 from emo.extract.decode.container import packets_of
 from emo.extract.decode.seeking.expected import Expected
 from emo.extract.decode.seeking.frame_numbers import FrameNumbers
-from emo.extract.decode.seeking.listing import MISSING, PacketTable, why_not
+from emo.extract.decode.seeking.listing import MISSING, PacketTable, why_unsought
 from emo.extract.decode.seeking.unsure import Unsure
 from emo.machine.libraries import late
 
@@ -59,7 +59,7 @@ class Seeker:
         Raises:
             Unsure: no picture of this track may be had by a seek.
         """
-        if reason := why_not(table):
+        if reason := why_unsought(table):
             raise Unsure(reason)
         self._container, self._stream, self._table = container, stream, table
         context = stream.codec_context
@@ -82,37 +82,37 @@ class Seeker:
         Raises:
             Unsure: the next picture cannot be shown to be that of a whole decode.
         """
-        for start, places in self._runs(wanted):
-            yield from self._run(start, places)
+        for start, indices in self._runs(wanted):
+            yield from self._run(start, indices)
 
     def _runs(self, wanted: np.ndarray) -> list[tuple[int, list[int]]]:
         """Return where to start anew, and the wanted packets that are decoded from there."""
         runs: list[tuple[int, list[int]]] = []
         saved, reach = _LEAST_SAVED if self._can_seek else _OVERSHOT, -1
-        for place in wanted.tolist():
-            start = self._start_of(place)
+        for index in wanted.tolist():
+            start = self._start_of(index)
             if runs and start <= reach + saved:
-                runs[-1][1].append(place)
+                runs[-1][1].append(index)
             else:
-                runs.append((start, [place]))
-            reach = max(reach, place)
+                runs.append((start, [index]))
+            reach = max(reach, index)
         return runs
 
-    def _start_of(self, place: int) -> int:
+    def _start_of(self, index: int) -> int:
         """Return the last start from which a packet's picture can be decoded."""
         starts, pts = self._table.starts, self._table.pts
-        for at in range(int(np.searchsorted(starts, place, side="right")) - 1, -1, -1):
-            if pts[starts[at]] <= pts[place]:
+        for at in range(int(np.searchsorted(starts, index, side="right")) - 1, -1, -1):
+            if pts[starts[at]] <= pts[index]:
                 return int(starts[at])
         raise Unsure("no true start before the picture")
 
-    def _run(self, start: int, places: list[int]) -> Iterator[VideoFrame]:
+    def _run(self, start: int, indices: list[int]) -> Iterator[VideoFrame]:
         """Yield wanted pictures of one run of packets, each once all before it are out."""
-        table, last = self._table, max(places)
-        expected = Expected(table, start, places, is_first=self._kind is None)
+        table, last = self._table, max(indices)
+        expected = Expected(table, start, indices, is_first=self._kind is None)
         until = np.maximum.accumulate(table.pts[start : last + 1])
         # time of a wanted picture -> time of the last picture that was decoded before it
-        held_until = {int(table.pts[place]): int(until[place - start]) for place in places}
+        held_until = {int(table.pts[index]): int(until[index - start]) for index in indices}
         held: list[tuple[int, VideoFrame]] = []
         fed: list[int] = []
         for frame in self._decoded(start, fed, expected):
@@ -135,18 +135,18 @@ class Seeker:
             expected: says when enough pictures are out.
         """
         packet: Packet[Any] | None = self._packet_at(start)
-        place, count, context = start, len(self._table.pts), self._stream.codec_context
+        index, count, context = start, len(self._table.pts), self._stream.codec_context
         numbers = FrameNumbers(context.extradata) if self._codec == "h264" else None
         assert self._packets is not None
         try:
             while packet is not None and packet.size:
-                self._expect_listed(packet, place)
+                self._expect_listed(packet, index)
                 if numbers is not None:
                     numbers.expect_next(memoryview(packet))
-                fed.append(place)
-                self._next = place = place + 1
+                fed.append(index)
+                self._next = index = index + 1
                 yield from packet.decode()
-                if expected.is_enough or place >= count:  # what follows the stretch is not listed
+                if expected.is_enough or index >= count:  # what follows the stretch is not listed
                     break
                 packet = next(self._packets, None)
             yield from context.decode(None)
@@ -178,17 +178,17 @@ class Seeker:
                 break
         raise Unsure("the seek does not lead to the start")
 
-    def _is(self, packet: Packet[Any], place: int) -> bool:
+    def _is(self, packet: Packet[Any], index: int) -> bool:
         table = self._table
         position = MISSING if packet.pos is None else packet.pos
         return bool(
-            packet.pts == table.pts[place]
-            and packet.size == table.sizes[place]
-            and position == table.positions[place]
+            packet.pts == table.pts[index]
+            and packet.size == table.sizes[index]
+            and position == table.positions[index]
         )
 
-    def _expect_listed(self, packet: Packet[Any], place: int) -> None:
-        if not self._is(packet, place) or packet.has_sidedata("new_extradata"):
+    def _expect_listed(self, packet: Packet[Any], index: int) -> None:
+        if not self._is(packet, index) or packet.has_sidedata("new_extradata"):
             raise Unsure("the packets are not those listed")
 
     def _expect_sound(self, frame: VideoFrame) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from emo.extract.decode.seeking.nal_units import H264_WIDTH, HEVC_WIDTH, Unit, nal_units
 
 
-class Start(NamedTuple):
+class DecodeStart(NamedTuple):
     """What the bits of a packet say about a start of decoding."""
 
     is_true: bool
@@ -22,8 +22,8 @@ class Start(NamedTuple):
     """The parameter sets that the packet brings with it."""
 
 
-_NO, _YES = Start(False), Start(True)
-Look = Callable[[Unit, bytes | None], Start]
+_NO, _YES = DecodeStart(False), DecodeStart(True)
+StartReader = Callable[[Unit, bytes | None], DecodeStart]
 """Function (packet, configuration of the codec or None) -> what its bits say.
 
 Raises:
@@ -31,7 +31,7 @@ Raises:
 """
 
 
-def _h264(data: Unit, extradata: bytes | None) -> Start:
+def _h264(data: Unit, extradata: bytes | None) -> DecodeStart:
     """An IDR picture."""
     sets = b""
     for unit in nal_units(data, extradata, H264_WIDTH):
@@ -39,11 +39,11 @@ def _h264(data: Unit, extradata: bytes | None) -> Start:
         if kind in (7, 8, 13):
             sets += bytes(unit).rstrip(b"\0")
         elif kind in (1, 2, 5):
-            return Start(kind == 5, sets) if sets else _YES if kind == 5 else _NO
+            return DecodeStart(kind == 5, sets) if sets else _YES if kind == 5 else _NO
     return _NO
 
 
-def _hevc(data: Unit, extradata: bytes | None) -> Start:
+def _hevc(data: Unit, extradata: bytes | None) -> DecodeStart:
     """An IRAP picture: IDR, CRA or BLA."""
     sets = b""
     for unit in nal_units(data, extradata, HEVC_WIDTH):
@@ -51,21 +51,21 @@ def _hevc(data: Unit, extradata: bytes | None) -> Start:
         if 32 <= kind <= 34:
             sets += bytes(unit).rstrip(b"\0")
         elif kind < 32:
-            return Start(16 <= kind <= 21, sets)
+            return DecodeStart(16 <= kind <= 21, sets)
     return _NO
 
 
-def _mpeg12(data: Unit, extradata: bytes | None) -> Start:
+def _mpeg12(data: Unit, extradata: bytes | None) -> DecodeStart:
     """An I picture after a sequence header."""
     data = bytes(data)
     sequence = data.find(b"\0\0\1\xb3")
     picture = data.find(b"\0\0\1\0", max(sequence, 0))
     if not 0 <= sequence < picture or picture + 6 > len(data):
         return _NO
-    return Start(data[picture + 5] >> 3 & 7 == 1)
+    return DecodeStart(data[picture + 5] >> 3 & 7 == 1)
 
 
-def _mpeg4(data: Unit, extradata: bytes | None) -> Start:
+def _mpeg4(data: Unit, extradata: bytes | None) -> DecodeStart:
     """An I-VOP."""
     data = bytes(data)
     picture = data.find(b"\0\0\1\xb6")
@@ -73,25 +73,25 @@ def _mpeg4(data: Unit, extradata: bytes | None) -> Start:
     if data.startswith((b"\0\0\1\xb0", b"\0\0\1\0", b"\0\0\1\x20")):
         group = data.find(b"\0\0\1\xb3", 0, picture)  # its time code differs each time
         sets = data[: group if group >= 0 else picture]
-    return Start(0 <= picture < len(data) - 4 and data[picture + 4] >> 6 == 0, sets)
+    return DecodeStart(0 <= picture < len(data) - 4 and data[picture + 4] >> 6 == 0, sets)
 
 
-def _vp8(data: Unit, extradata: bytes | None) -> Start:
+def _vp8(data: Unit, extradata: bytes | None) -> DecodeStart:
     """A key frame with its start code."""
-    return Start(len(data) > 9 and data[0] & 1 == 0 and data[3:6] == b"\x9d\x01\x2a")
+    return DecodeStart(len(data) > 9 and data[0] & 1 == 0 and data[3:6] == b"\x9d\x01\x2a")
 
 
-def _vp9(data: Unit, extradata: bytes | None) -> Start:
+def _vp9(data: Unit, extradata: bytes | None) -> DecodeStart:
     """A key frame with its start code; no frame that only shows an earlier one."""
     if len(data) < 10 or data[0] >> 6 != 2:
         return _NO
     profile = (data[0] >> 5 & 1) | (data[0] >> 4 & 1) << 1
     shift = 2 if profile < 3 else 1
     is_key = not data[0] >> (shift + 1) & 1 and not data[0] >> shift & 1
-    return Start(is_key and (profile == 3 or data[1:4] == b"\x49\x83\x42"))
+    return DecodeStart(is_key and (profile == 3 or data[1:4] == b"\x49\x83\x42"))
 
 
-def _av1(data: Unit, extradata: bytes | None) -> Start:
+def _av1(data: Unit, extradata: bytes | None) -> DecodeStart:
     """A key frame that is shown, after a sequence header."""
     at, sequence = 0, b""
     while at < len(data):
@@ -105,7 +105,7 @@ def _av1(data: Unit, extradata: bytes | None) -> Start:
             if not sequence or at >= len(data):
                 return _NO
             is_still = sequence[0] >> 3 & 1  # a header of the short form: always a key frame
-            return Start(bool(is_still) or data[at] >> 4 == 0b0001, sequence)
+            return DecodeStart(bool(is_still) or data[at] >> 4 == 0b0001, sequence)
         at += size
     return _NO
 
@@ -120,12 +120,12 @@ def _leb128(data: Unit, at: int) -> tuple[int, int]:
     return value, len(data) - at
 
 
-def _theora(data: Unit, extradata: bytes | None) -> Start:
+def _theora(data: Unit, extradata: bytes | None) -> DecodeStart:
     """An intra frame."""
-    return Start(bool(data) and data[0] & 0xC0 == 0)
+    return DecodeStart(bool(data) and data[0] & 0xC0 == 0)
 
 
-STARTS: dict[str, Look] = {
+STARTS: dict[str, StartReader] = {
     "h264": _h264, "hevc": _hevc, "mpeg1video": _mpeg12, "mpeg2video": _mpeg12,
     "mpeg4": _mpeg4, "vp8": _vp8, "vp9": _vp9, "av1": _av1, "theora": _theora,
 }  # fmt: skip

@@ -198,8 +198,11 @@ class SoundSource:
             if count >= _DECODED_BLOCKS:
                 break
         last: float | None = None
+        base = self._stream.time_base  # without fractions: hours of packets are passed over
+        ticks, unit = base.numerator, base.denominator
         for packet in packets:
-            seconds = packet.pts and float(packet.pts * packet.time_base) - self._origin
+            pts = packet.pts
+            seconds = None if pts is None else pts * ticks / unit - self._origin
             if seconds is None and packet.size:
                 continue
             if seconds is None or seconds >= low:
