@@ -38,6 +38,12 @@ class Here(Executor):
         return Local(None, LocalOptions()).run(folder, parts, progress)
 
 
+class OnDisk(Here):
+    """Needs the job folder on a disk, as Slurm does."""
+
+    needs_disk = True
+
+
 HERE = PartJobs(f"{__name__}:Here")
 
 
@@ -149,8 +155,13 @@ def test_parts_in_a_bucket_are_done_by_workers_too(made, tmp_path, bucket, monke
     for name, data in parts_of(alone).items():
         if name not in {path.name for path in Path(alone.out).glob("_failures/*")}:
             assert (location(report.out) / name).read_bytes() == data
-    (folder,) = tmp_path.glob("emo-jobs/*/0001")
-    assert list(missing_parts(open_job(folder))) == []
+    folder = open_job(f"{bucket}/p")
+    assert str(folder.path) == f"{bucket}/p/.jobs/0001"
+    assert list(missing_parts(folder)) == []
+    assert not (tmp_path / "emo-jobs").exists()
+    (location(report.out) / sorted(parts_of(alone))[0]).unlink()
+    report = predict(made, f"{bucket}/p", jobs=PartJobs(f"{__name__}:OnDisk"))
+    assert (report.written, report.job) == (1, str(next(tmp_path.glob("emo-jobs/*/0001"))))
     assert predict(made, f"{bucket}/p").written == 0
 
 
