@@ -98,10 +98,11 @@ def predict_to_parts(
     if extraction is not None and _has_lacking(source, run, features):
         clips = read_manifest(manifest, columns=columns, root=root)
         ended = extraction.extract(run, clips, features, progress=progress)
-        if ended.submitted or ended.is_stopped:
+        if ended.submitted or ended.worker_command or ended.is_stopped:
             return PartsReport(
-                out, len(clips.clips), submitted=tuple(ended.submitted), is_stopped=ended.is_stopped
-            )
+                out, len(clips.clips), submitted=tuple(ended.submitted),
+                worker_command=ended.worker_command, is_stopped=ended.is_stopped,
+            )  # fmt: skip
     tokens = ChunkTokens.of_stores(run, features)
     planned = _plan(source, tokens, options)
     folder_of_all = location(out)
@@ -125,7 +126,7 @@ def predict_to_parts(
     report = _report(parts, planned, len(written), removed, _counts(run, parts, written))
     return replace(
         report, lost=tuple(ended.lost), submitted=tuple(ended.submitted),
-        is_stopped=ended.is_stopped, job=str(folder.path),
+        worker_command=ended.worker_command, is_stopped=ended.is_stopped, job=str(folder.path),
     )  # fmt: skip
 
 
