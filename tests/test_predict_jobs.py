@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +188,32 @@ def _worker_here(monkeypatch):
 
 
 @pytest.mark.usefixtures("_worker_here")
+def test_a_run_in_a_bucket_is_copied_by_each_machine(made, tmp_path, bucket, emo, monkeypatch):
+    far, run = location(bucket) / "runs" / "first", made / "run"
+    for path in filter(Path.is_file, run.iterdir()):
+        (far / path.name).write_bytes(path.read_bytes())
+    words = ("predict", f"{far}/", "--manifest", made / "m.parquet", "--features",
+             made / "features", "--out", f"{bucket}/p", "--executor")  # fmt: skip
+    code, _, err = emo(*words, "queue")
+    assert code == 0, err
+    job = open_job(f"{bucket}/p").path
+    assert json.loads((job / "job.json").read_bytes())["files"]["options"]["run"] == str(far)
+    assert str(tmp_path / "cache").encode() not in (job / "job.json").read_bytes()
+    shutil.rmtree(tmp_path / "cache")
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("EMO_CACHE", str(elsewhere))  # a worker on another machine
+    assert "did 60 clips of 4 parts" in emo("job", "work", f"{bucket}/p")[1]
+    assert not (tmp_path / "cache").exists()
+    assert len(list(elsewhere.glob("runs/*/*/first/run.json"))) == 1
+    report = predict(made, f"{bucket}/p")
+    assert report.written == 0  # the run has the same hash here
+    (location(report.out) / file_names(location(report.out))[0]).unlink()
+    (far / "run.json").write_bytes((run / "run.json").read_bytes() + b"\n")
+    assert f"{far}: the run is another one than when" in emo("job", "work", f"{bucket}/p")[2]
+    assert "4 written now" in emo(*words, f"{__name__}:Here")[1]  # those of another run
+
+
+@pytest.mark.usefixtures("_worker_here")
 def test_workers_of_a_queue_share_the_parts_and_take_over_those_of_a_killed_one(
     made, tmp_path, bucket, emo, monkeypatch
 ):
@@ -254,6 +281,10 @@ def test_a_job_whose_run_or_features_changed_says_so(made, tmp_path):
     path.write_text(json.dumps(document))
     with pytest.raises(EmoError, match="the run is another one than when"):
         Here(None, None).run(open_job(tmp_path / "p"), [0], resume.JobReport())
+    document["files"]["options"]["run"] = str(tmp_path / "nowhere")
+    path.write_text(json.dumps(document))
+    with pytest.raises(EmoError, match=r"nowhere is no run folder on this machine; .* bucket"):
+        Here(None, None).run(open_job(tmp_path / "p"), [0], resume.JobReport())
     document["files"]["maker"] = "elsewhere"
     path.write_text(json.dumps(document))
     with pytest.raises(EmoError, match="unknown kind of job 'elsewhere'"):
@@ -297,5 +328,10 @@ def test_lacking_features_are_extracted_on_the_way(emo, tmp_path):
     assert emo(*words, "fresh", "--out", "q/", "--extract")[0] == 3  # a store that it makes
     assert emo(*words, "other", "--out", "q.csv", "--extract")[0] == 3
     assert pd.read_csv("q.csv")["id"].tolist() == ["c3", "n1", "n2"]
+    code, out, _ = emo(*words, "late", "--out", "s/", "--extract", "--executor", "queue")
+    assert (code, "start workers, here and elsewhere: emo job work late/.jobs/0001" in out) == (
+        0, True,
+    )  # fmt: skip
+    assert "features are extracted first" in out
     assert emo(*words[:-1], "--out", "r/", "--extract")[0] == 2
     assert emo(*words, "features", "--out", "q.csv", "--workers", 2)[0] == 2
