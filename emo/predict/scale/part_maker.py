@@ -39,7 +39,7 @@ _OPTIONS = Fields(
 
 def part_files(
     run: Run,
-    place: Path | str,
+    run_path: Path | str,
     features: Sequence[Location | str],
     parts: PredictionParts,
     options: PartsOptions,
@@ -48,14 +48,14 @@ def part_files(
 
     Args:
         run: the run.
-        place: its folder, or its URL in a bucket, of which each machine makes its own copy.
+        run_path: its folder, or its URL in a bucket, of which each machine makes its own copy.
         features: stores with the clips' tokens.
         parts: where the parts are committed.
         options: what is written.
     """
     head = str(run.document["head"]["name"])
     words = {
-        "run": str(far_run(place) or os.path.abspath(place)),
+        "run": str(far_run(run_path) or os.path.abspath(run_path)),
         "hash": run_hash(run.path),
         "features": [str(location(each).absolute()) for each in features],
         "all_probabilities": options.all_probabilities,
