@@ -1,7 +1,9 @@
 """Parts of predictions by an executor, and extraction on the way: each clip once, the same bits."""
 
+import io
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,13 @@ import pytest
 
 from emo.errors import EmoError
 from emo.extract import resume
-from emo.extract.executor import Executor
+from emo.extract.executor import Executor, JobReport, Progress
+from emo.extract.executors._parts import ClaimedParts
 from emo.extract.executors.local import Local, LocalOptions
+from emo.extract.job import journal as journals
+from emo.extract.job.files import claims as claim_file
+from emo.extract.job.files.claims import Claims
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import open_job
 from emo.extract.job.journal import Journal
 from emo.extract.job.missing import missing_parts
@@ -21,7 +28,7 @@ from emo.predict.scale import chunked_manifest
 from emo.predict.scale.part_job import PartJobs
 from emo.predict.scale.to_parts import predict_to_parts
 from emo.store import PartWriter, Store
-from emo.store.backend.location import location
+from emo.store.backend.location import file_names, location
 from tests import fake_slurm
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -36,6 +43,12 @@ class Here(Executor):
 
     def run(self, folder, parts, progress, *, is_dry_run=False):
         return Local(None, LocalOptions()).run(folder, parts, progress)
+
+
+class OnDisk(Here):
+    """Needs the job folder on a disk, as Slurm does."""
+
+    needs_disk = True
 
 
 HERE = PartJobs(f"{__name__}:Here")
@@ -149,9 +162,98 @@ def test_parts_in_a_bucket_are_done_by_workers_too(made, tmp_path, bucket, monke
     for name, data in parts_of(alone).items():
         if name not in {path.name for path in Path(alone.out).glob("_failures/*")}:
             assert (location(report.out) / name).read_bytes() == data
-    (folder,) = tmp_path.glob("emo-jobs/*/0001")
-    assert list(missing_parts(open_job(folder))) == []
+    folder = open_job(f"{bucket}/p")
+    assert str(folder.path) == f"{bucket}/p/.jobs/0001"
+    assert list(missing_parts(folder)) == []
+    assert not (tmp_path / "emo-jobs").exists()
+    (location(report.out) / sorted(parts_of(alone))[0]).unlink()
+    report = predict(made, f"{bucket}/p", jobs=PartJobs(f"{__name__}:OnDisk"))
+    assert (report.written, report.job) == (1, str(next(tmp_path.glob("emo-jobs/*/0001"))))
     assert predict(made, f"{bucket}/p").written == 0
+
+
+@pytest.fixture
+def _worker_here(monkeypatch):
+    """`emo job work` does its parts in this process, one after the other, as they are claimed."""
+
+    def run_here(folder, parts, progress, **_):
+        report = JobReport()
+        while (part := parts.take()) is not None:
+            done = Here(None, None).run(folder, [part], progress)
+            report.add(done.clips, done.failures, done.work)
+            parts.finished(part)
+        return report
+
+    monkeypatch.setattr(resume, "run_supervised", run_here)
+
+
+@pytest.mark.usefixtures("_worker_here")
+def test_a_run_in_a_bucket_is_copied_by_each_machine(made, tmp_path, bucket, emo, monkeypatch):
+    far, run = location(bucket) / "runs" / "first", made / "run"
+    for path in filter(Path.is_file, run.iterdir()):
+        (far / path.name).write_bytes(path.read_bytes())
+    words = ("predict", f"{far}/", "--manifest", made / "m.parquet", "--features",
+             made / "features", "--out", f"{bucket}/p", "--executor")  # fmt: skip
+    code, _, err = emo(*words, "queue")
+    assert code == 0, err
+    job = open_job(f"{bucket}/p").path
+    assert json.loads((job / "job.json").read_bytes())["files"]["options"]["run"] == str(far)
+    assert str(tmp_path / "cache").encode() not in (job / "job.json").read_bytes()
+    shutil.rmtree(tmp_path / "cache")
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("EMO_CACHE", str(elsewhere))  # a worker on another machine
+    assert "did 60 clips of 4 parts" in emo("job", "work", f"{bucket}/p")[1]
+    assert not (tmp_path / "cache").exists()
+    assert len(list(elsewhere.glob("runs/*/*/first/run.json"))) == 1
+    report = predict(made, f"{bucket}/p")
+    assert report.written == 0  # the run has the same hash here
+    (location(report.out) / file_names(location(report.out))[0]).unlink()
+    (far / "run.json").write_bytes((run / "run.json").read_bytes() + b"\n")
+    assert f"{far}: the run is another one than when" in emo("job", "work", f"{bucket}/p")[2]
+    assert "4 written now" in emo(*words, f"{__name__}:Here")[1]  # those of another run
+
+
+@pytest.mark.usefixtures("_worker_here")
+def test_workers_of_a_queue_share_the_parts_and_take_over_those_of_a_killed_one(
+    made, tmp_path, bucket, emo, monkeypatch
+):
+    out = f"{bucket}/p"
+    words = ("predict", made / "run", "--manifest", made / "m.parquet", "--features",
+             made / "features", "--out", out)  # fmt: skip
+    code, said, err = emo(*words, "--executor", "queue")
+    assert (code, f"start workers, here and elsewhere: emo job work {out}/.jobs/0001" in said) == (
+        0, True,
+    ), err  # fmt: skip
+    assert f"how far it is: emo job status {out}/.jobs/0001" in said
+    folder = open_job(out)
+    with monkeypatch.context() as patched:  # a worker on another machine does a part and is killed
+        for module in (journals, claim_file):
+            patched.setattr(module, "me", lambda: "node9.0badcafe/77.1/abcdef")
+        claims = Claims(folder.path).__enter__()
+        theirs = ClaimedParts(folder, claims, list(folder.parts))
+        first, second = theirs.take(), theirs.take()
+        Here(None, None).run(folder, [first], Progress())
+        theirs.finished(first)
+        claims._is_closed.set()
+    assert "4: 1 done, 0 running, 3 to do" in emo("job", "status", out)[1]
+    with Claims(folder.path) as claims:  # it is thought alive for a while
+        waiting = ClaimedParts(folder, claims, [first, second])
+        assert (waiting.take(), waiting.is_over()) == (None, False)
+    monkeypatch.setattr(journals, "FRESH_SECONDS", -2)
+    code, said, err = emo("job", "work", out)
+    assert (code, f"of 3 parts; store: {out}" in said) == (3 if first else 0, True), err
+    assert sorted(files_of(folder.path / "claims").claims(f"{second:06}")) == [0, 1]
+    assert emo("job", "work", out)[:2] == (0, f"nothing to do; store: {out}\n")
+    report = predict(made, out)
+    assert report.written == 0
+    alone = predict(made, tmp_path / "alone", jobs=PartJobs())
+    names = {path.name for path in Path(alone.out).glob("*.parquet")}
+    place = location(report.out)
+    assert {name for name in file_names(place) if name.endswith(".parquet")} == names
+    ids = [pd.read_parquet(io.BytesIO((place / name).read_bytes()))["id"] for name in names]
+    assert sorted(pd.concat(ids)) == sorted({f"c{row}" for row in range(CLIPS)} - {"c5"})
+    assert all((place / name).read_bytes() == (Path(alone.out) / name).read_bytes()
+               for name in names)  # fmt: skip
 
 
 def test_a_job_whose_run_or_features_changed_says_so(made, tmp_path):
@@ -178,6 +280,10 @@ def test_a_job_whose_run_or_features_changed_says_so(made, tmp_path):
     document["files"]["options"]["hash"] = "0" * 16
     path.write_text(json.dumps(document))
     with pytest.raises(EmoError, match="the run is another one than when"):
+        Here(None, None).run(open_job(tmp_path / "p"), [0], resume.JobReport())
+    document["files"]["options"]["run"] = str(tmp_path / "nowhere")
+    path.write_text(json.dumps(document))
+    with pytest.raises(EmoError, match=r"nowhere is no run folder on this machine; .* bucket"):
         Here(None, None).run(open_job(tmp_path / "p"), [0], resume.JobReport())
     document["files"]["maker"] = "elsewhere"
     path.write_text(json.dumps(document))
@@ -222,5 +328,10 @@ def test_lacking_features_are_extracted_on_the_way(emo, tmp_path):
     assert emo(*words, "fresh", "--out", "q/", "--extract")[0] == 3  # a store that it makes
     assert emo(*words, "other", "--out", "q.csv", "--extract")[0] == 3
     assert pd.read_csv("q.csv")["id"].tolist() == ["c3", "n1", "n2"]
+    code, out, _ = emo(*words, "late", "--out", "s/", "--extract", "--executor", "queue")
+    assert (code, "start workers, here and elsewhere: emo job work late/.jobs/0001" in out) == (
+        0, True,
+    )  # fmt: skip
+    assert "features are extracted first" in out
     assert emo(*words[:-1], "--out", "r/", "--extract")[0] == 2
     assert emo(*words, "features", "--out", "q.csv", "--workers", 2)[0] == 2

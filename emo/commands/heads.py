@@ -139,9 +139,7 @@ def compare(
 def predict(
     run: Annotated[
         Path,
-        Argument(
-            metavar="RUN", help="A run of `emo fit-head`: a folder, or s3://….", callback=near
-        ),
+        Argument(metavar="RUN", help="A run of `emo fit-head`: a folder, or s3://…."),
     ],
     clip: Annotated[
         list[Path],

@@ -56,6 +56,8 @@ class Extraction:
             total.add(ended.clips, ended.failures, ended.work)
             total.lost += ended.lost
             total.submitted += ended.submitted
+            commands = total.worker_command, ended.worker_command  # one for each store
+            total.worker_command = "; ".join(filter(None, commands))
             total.is_stopped |= ended.is_stopped
             if total.is_stopped:
                 break

@@ -1,4 +1,4 @@
-"""Find what the store lacks of a job, and copy the deaths that an earlier job recorded."""
+"""Find what is not done of a job, and copy the deaths that an earlier job recorded."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,44 +30,65 @@ def missing_parts(folder: JobFolder, numbers: Sequence[int] | None = None) -> It
         folder: the job.
         numbers: the parts that are looked at; None: all.
     """
-    files = folder.job.files
-    store = None if files else Store(folder.job.store)
-    there = set(file_names(files.folder)) if files else set()
+    done = _Done(folder)
     parts = (
         enumerate(folder.all_parts())
         if numbers is None
         else ((number, folder.part(number)) for number in numbers)
     )
     for number, part in parts:
-        if store is not None:
-            clips = len(missing_clips(store, part))
-        else:
-            clips = 0 if part.todo.keys() <= there else len(part.clips)
-        if clips:
+        if clips := done.missing(part):
             yield Missing(number, clips)
 
 
+class _Done:
+    """What a job has done so far: clips in the store, or the files of its parts."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        """List the parts of the store, or the files."""
+        files = folder.job.files
+        self._files = files.folder if files else None
+        self._store = None if files else Store(folder.job.store)
+        self._names = frozenset[str]()
+        self._list_files()
+
+    def refresh(self) -> None:
+        """List again."""
+        for recipe in self._store.recipes.values() if self._store else ():
+            recipe.refresh()
+        self._list_files()
+
+    def missing(self, part: PartPlan) -> int:
+        """Return how many clips of a part are not done; a part without its files has none done."""
+        if self._store is not None:
+            return len(missing_clips(self._store, part))
+        return 0 if part.todo.keys() <= self._names else len(part.clips)
+
+    def _list_files(self) -> None:
+        if self._files is not None:
+            self._names = frozenset(file_names(self._files))
+
+
 class PartLooks:
-    """Looks again and again at what the store lacks of single parts, listing it now and then."""
+    """Looks again and again at which parts lack clips, listing what is done now and then."""
 
     def __init__(self, folder: JobFolder, seconds: float) -> None:
         """Look at parts of a job.
 
         Args:
             folder: the job.
-            seconds: age from which the list of the store's parts is renewed.
+            seconds: age from which the list of the store's parts, or of the files, is renewed.
         """
         self._folder, self._seconds = folder, seconds
-        self._store = Store(folder.job.store)
+        self._done = _Done(folder)
         self._listed = time.monotonic()
 
     def is_missing(self, part: int) -> bool:
-        """Return whether the store lacks clips of a part."""
+        """Return whether clips of a part are not done."""
         if time.monotonic() >= self._listed + self._seconds:
             self._listed = time.monotonic()
-            for recipe in self._store.recipes.values():
-                recipe.refresh()
-        return bool(missing_clips(self._store, self._folder.part(part)))
+            self._done.refresh()
+        return bool(self._done.missing(self._folder.part(part)))
 
 
 def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:

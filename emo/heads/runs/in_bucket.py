@@ -18,6 +18,7 @@ from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.test_ledger import LEDGER
 from emo.store.backend.atomic import appearing
 from emo.store.backend.cache_folder import cache_folder
+from emo.store.backend.commit import TEMPORARY, is_abandoned
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import SCHEMES, ObjectPath
 from emo.store.backend.parallel import at_once
@@ -63,14 +64,13 @@ def near_run(path: Path | str | ObjectPath) -> Path:
     versions = cache_folder() / "runs" / hashlib.sha256(str(far).encode()).hexdigest()[:32]
     version = versions / hashlib.sha256(state.encode()).hexdigest()[:32]
     if not version.exists():
-        with contextlib.suppress(OSError):
-            shutil.rmtree(versions)  # earlier versions of this run
         try:
             with appearing(version) as folder:
                 _fetch(far, found, folder / (far.name or "run"))
         except StoreError:
             if not version.exists():  # another process was first
                 raise
+        _remove_earlier(version)
         _make_room(versions.parent)
     return version / (far.name or "run")
 
@@ -120,6 +120,15 @@ def _fetch(far: ObjectPath, found: dict[str, ObjectFacts], folder: Path) -> None
         at_once(True, fetch, list(found))
     except FileNotFoundError as error:
         raise FitError(f"{far}: the run was replaced while it was read; try again") from error
+
+
+def _remove_earlier(version: Path) -> None:
+    """Remove copies of earlier versions of a run, but none that another process is fetching."""
+    with contextlib.suppress(OSError):
+        for each in version.parent.iterdir():
+            is_begun = each.name.startswith(TEMPORARY) and not is_abandoned(each)
+            if each.name != version.name and not is_begun:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def _make_room(runs: Path) -> None:

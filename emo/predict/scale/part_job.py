@@ -31,7 +31,8 @@ class PartJobs:
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the executor's ``Options`` by name; the others have their defaults."""
     folder: Location | None = None
-    """Folder, visible to all workers, for the job folders of predictions in a bucket."""
+    """Folder, visible to all workers, for the job folders of predictions in a bucket; None: below
+    the predictions, or in ``emo-jobs`` for an executor whose workers read a job from a disk."""
     is_anyway: bool = False
     """Whether to submit clips that an earlier job has in the scheduler's queue already."""
 
@@ -78,7 +79,8 @@ def run_job(
 
     Args:
         parts: the parts.
-        out: folder of all predictions, where the job folder lies, too, unless it is in a bucket.
+        out: folder or bucket of all predictions, where the job folder lies, too, unless the
+            executor needs it on a disk.
         files: what the workers need besides the clips.
         jobs: where the parts are predicted.
         progress: whether to show a bar; None: in a terminal.
@@ -93,7 +95,7 @@ def run_job(
     job = Job(root=Path(), store=out, requests=(), device="cpu", files=files)
     folder = write_job(
         job, parts, executor=jobs.executor, workers=jobs.workers,
-        executor_options=jobs.executor_options, jobs=jobs.folder,
+        executor_options=jobs.executor_options, jobs=jobs.folder, is_on_disk=executor.needs_disk,
     )  # fmt: skip
     sign(folder.path)
     clips = sum(len(part.clips) for part in folder.all_parts())

@@ -15,6 +15,8 @@ from emo.extract.job.request import PartFiles
 from emo.extract.worker.metrics import JobMetrics
 from emo.extract.worker.part_worker import PartWorker, TakePart
 from emo.extract.worker.reports import PartDone, PartReport
+from emo.heads.runs.files import RUN_FILE
+from emo.heads.runs.in_bucket import far_run, near_run
 from emo.heads.runs.run import Run
 from emo.predict.scale.prediction_parts import PredictionParts, part_file, run_hash
 from emo.predict.scale.tokens import ChunkTokens
@@ -36,19 +38,24 @@ _OPTIONS = Fields(
 
 
 def part_files(
-    run: Run, features: Sequence[Location | str], parts: PredictionParts, options: PartsOptions
+    run: Run,
+    run_path: Path | str,
+    features: Sequence[Location | str],
+    parts: PredictionParts,
+    options: PartsOptions,
 ) -> PartFiles:
     """Return what the workers of a job of predictions need besides the clips.
 
     Args:
         run: the run.
+        run_path: its folder, or its URL in a bucket, of which each machine makes its own copy.
         features: stores with the clips' tokens.
         parts: where the parts are committed.
         options: what is written.
     """
     head = str(run.document["head"]["name"])
     words = {
-        "run": os.path.abspath(run.path),
+        "run": str(far_run(run_path) or os.path.abspath(run_path)),
         "hash": run_hash(run.path),
         "features": [str(location(each).absolute()) for each in features],
         "all_probabilities": options.all_probabilities,
@@ -65,18 +72,23 @@ class PredictionMaker(PartWorker):
 
         Raises:
             EmoError: the job folder is damaged, a store cannot be read, or the run is another one
-                than when the job was planned.
+                than when the job was planned, or is not there.
         """
         assert folder.job.files is not None
         try:
             words = checked(dict(folder.job.files.options), _OPTIONS)
         except DocumentError as error:
             raise JobError(f"{folder.path}: damaged job folder: job.json: {error}") from error
-        path = Path(words["run"])
+        path = near_run(words["run"])
+        if not (path / RUN_FILE).is_file():
+            raise FitError(
+                f"{path} is no run folder on this machine; workers need the run at the path where "
+                "the job was planned, or in a bucket: emo predict s3://…"
+            )
         if run_hash(path) != words["hash"]:
             raise FitError(
-                f"{path}: the run is another one than when {folder.path} was planned; run the same "
-                "`emo predict` command again"
+                f"{words['run']}: the run is another one than when {folder.path} was planned; run "
+                "the same `emo predict` command again"
             )
         torch.set_num_threads(max(1, threads))
         run = Run.load(path)

@@ -1,13 +1,13 @@
 """What `emo predict --out OUT/` says at its end: what was written, what failed, what was lost."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from emo.errors import line_of, plural
 from emo.extract.executor import EXIT_FAILED_CLIPS, EXIT_STOPPED
 from emo.extract.job.paths import typed
 from emo.heads.runs.files import MOST_PICTURED
 from emo.machine.table import format_table, json_text
+from emo.store.backend.location import location
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class PartsReport:
     is_stopped: bool = False
     """Whether a signal stopped the call; what was finished is there."""
     job: str = ""
-    """The job folder, where workers did the parts."""
+    """The job folder, where workers did the parts or will do them."""
+    worker_command: str = ""
+    """Command by which somebody else starts workers, which do the job later."""
 
     def table(self) -> str:
         """Return a text table of counts, then what was written, and the first failures."""
@@ -54,12 +56,21 @@ class PartsReport:
             more = plural(self.failed - len(self.failures), "more clip")
             lines.append(f"failed: {more}, see {self.out}/_failures")
         lines += [line_of(f"lost: {line}") for line in self.lost]
-        if self.submitted:
-            lines.append(f"submitted {' '.join(self.submitted)}")
-            lines.append(f"how far it is: emo job status {typed(Path(self.job))}")
+        lines += self._later_lines()
         if self.is_stopped:
             lines.append("stopped by a signal; finished parts are there: run the command again")
         return "\n".join(lines)
+
+    def _later_lines(self) -> list[str]:
+        """Return what is done later, and how to see how far it is."""
+        lines = [f"submitted {' '.join(self.submitted)}"] if self.submitted else []
+        if self.worker_command:
+            lines.append(f"start workers, here and elsewhere: {self.worker_command}")
+        if not lines:
+            return []
+        if self.job:
+            return [*lines, f"how far it is: emo job status {typed(location(self.job))}"]
+        return [*lines, "features are extracted first: when that is done, run this command again"]
 
     def json(self) -> str:
         """Return one line of JSON with all fields."""

@@ -51,7 +51,7 @@ def is_for_parts(out: str) -> bool:
 
 
 def predict_to_parts(
-    run_path: Path,
+    run_path: Path | str,
     manifest: Path,
     features: Sequence[Location | str],
     out: str,
@@ -66,7 +66,7 @@ def predict_to_parts(
     """Predict every clip of a manifest into Parquet parts; what is there is not predicted again.
 
     Args:
-        run_path: a folder from ``emo fit-head``.
+        run_path: a folder from ``emo fit-head``, or its URL in a bucket.
         manifest: the manifest; a Parquet file is streamed.
         features: stores with the clips' tokens, of which each recipe is in one.
         out: the folder, or URL in a bucket, of the parts.
@@ -84,7 +84,7 @@ def predict_to_parts(
     run = Run.load(run_path)
     if run.is_by_speaker:
         raise FitError(
-            f"{run_path}: it scales a stream by speaker, which needs all clips of a speaker at "
+            f"{run.path}: it scales a stream by speaker, which needs all clips of a speaker at "
             "once; name a file as --out: --out predictions.parquet"
         )
     if not features:
@@ -98,15 +98,16 @@ def predict_to_parts(
     if extraction is not None and _has_lacking(source, run, features):
         clips = read_manifest(manifest, columns=columns, root=root)
         ended = extraction.extract(run, clips, features, progress=progress)
-        if ended.submitted or ended.is_stopped:
+        if ended.submitted or ended.worker_command or ended.is_stopped:
             return PartsReport(
-                out, len(clips.clips), submitted=tuple(ended.submitted), is_stopped=ended.is_stopped
-            )
+                out, len(clips.clips), submitted=tuple(ended.submitted),
+                worker_command=ended.worker_command, is_stopped=ended.is_stopped,
+            )  # fmt: skip
     tokens = ChunkTokens.of_stores(run, features)
     planned = _plan(source, tokens, options)
     folder_of_all = location(out)
     parts = PredictionParts(
-        folder_of_all, run_hash(run_path), [target.name for target in run.targets]
+        folder_of_all, run_hash(run.path), [target.name for target in run.targets]
     )
     wanted = set(planned.names)
     removed = parts.remove_superseded(wanted, planned.hashes)
@@ -119,13 +120,13 @@ def predict_to_parts(
         )
         return _report(parts, planned, len(missing), removed, counts)
     todo = PlannedParts(run, source, planned.names, frozenset(missing))
-    files = part_files(run, features, parts, options)
+    files = part_files(run, run_path, features, parts, options)
     ended, folder = run_job(todo, folder_of_all, files, jobs, progress=progress)
     written = missing & parts.names()
     report = _report(parts, planned, len(written), removed, _counts(run, parts, written))
     return replace(
         report, lost=tuple(ended.lost), submitted=tuple(ended.submitted),
-        is_stopped=ended.is_stopped, job=str(folder.path),
+        worker_command=ended.worker_command, is_stopped=ended.is_stopped, job=str(folder.path),
     )  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from emo.errors import FitError
+from emo.heads.runs import in_bucket
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.in_bucket import near_run, uploaded
 from emo.heads.runs.test_ledger import LEDGER
@@ -99,6 +101,18 @@ def test_copies_are_bounded_renewed_and_never_lead_elsewhere(bucket, tmp_path, m
     second = near_run(out)
     assert (second / RUN_FILE).read_text() == '{"a": 1}'
     assert not first.exists()
+    shutil.rmtree(tmp_path / "cache")
+    fetch, others = in_bucket._fetch, []
+
+    def fetch_beside_another(far, found, folder):
+        monkeypatch.setattr(in_bucket, "_fetch", fetch)
+        fetch(far, found, folder)
+        others.append(near_run(out))  # another worker, at the same moment
+        assert (folder / RUN_FILE).exists()
+
+    monkeypatch.setattr(in_bucket, "_fetch", fetch_beside_another)
+    assert [near_run(out)] == others == [second]
+    assert (second / RUN_FILE).exists()
     assert near_run(tmp_path / "here") == tmp_path / "here"
     with pytest.raises(FitError, match="no run folder"):
         near_run(f"{bucket}/nothing")
