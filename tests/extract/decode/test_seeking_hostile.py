@@ -57,7 +57,9 @@ def root(real_data, tmp_path_factory, seed):
 
 
 def digest(frame):
-    return zlib.crc32(b"".join(bytes(plane) for plane in frame.planes))
+    """Hash of the pixels alone: lines of a plane end with bytes that belong to no picture."""
+    is_deep = frame.format.components[0].bits > 8
+    return zlib.crc32(frame.to_ndarray(format="rgb48le" if is_deep else "rgb24"))
 
 
 def whole(path, track, kept):
