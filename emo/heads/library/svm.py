@@ -65,7 +65,7 @@ class SvmOptions:
 
 
 class SvmHead(Head):
-    """Support vector machine on the means and spreads of all streams together.
+    """Support vector machine on means and spreads of all streams.
 
     Means of a stream, and its standard deviations, are each scaled to total variance 1, as for
     ``linear``. C and gamma are chosen by the score on ``val``. Classes get the votes of one machine

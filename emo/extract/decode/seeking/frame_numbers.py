@@ -7,7 +7,7 @@ Source: ITU-T H.264, sections 7.3.2.1, 7.3.3 and 7.4.3.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from emo.extract.decode.seeking.nal_units import H264_WIDTH, Bits, Unit, nal_units, with_marks
+from emo.extract.decode.seeking.nal_units import H264_WIDTH, Bits, NalUnit, nal_units, with_marks
 from emo.extract.decode.seeking.unsure import Unsure
 
 _SEQUENCE = 7
@@ -52,12 +52,12 @@ class FrameNumbers:
         elif extradata:
             self._read_sets(with_marks(extradata))
 
-    def _read_sets(self, units: Iterable[Unit]) -> None:
+    def _read_sets(self, units: Iterable[NalUnit]) -> None:
         for unit in units:
             if unit[0] & 31 == _SEQUENCE:
                 self._layout = _layout_of(unit)
 
-    def expect_next(self, data: Unit) -> None:
+    def expect_next(self, data: NalUnit) -> None:
         """Read the next packet.
 
         Raises:
@@ -76,7 +76,7 @@ class FrameNumbers:
         if picture is not None:
             self._follow(picture)
 
-    def _slice_of(self, unit: Unit, *, is_idr: bool) -> _Slice:
+    def _slice_of(self, unit: NalUnit, *, is_idr: bool) -> _Slice:
         if self._layout is None:
             raise Unsure("no sequence parameters")
         bits = Bits(unit[1:24])
@@ -95,7 +95,7 @@ class FrameNumbers:
             self._last = picture.number
 
 
-def _layout_of(sequence: Unit) -> _Layout:
+def _layout_of(sequence: NalUnit) -> _Layout:
     """Read sequence parameters up to the width of frame_num.
 
     Raises:

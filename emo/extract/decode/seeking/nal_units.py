@@ -13,11 +13,11 @@ _MARK = b"\0\0\1"
 """Start code before a unit of a byte stream."""
 
 
-Unit = bytes | memoryview
+NalUnit = bytes | memoryview
 """A NAL unit, or a packet: its bytes, or a view of them that copies nothing."""
 
 
-def nal_units(data: Unit, extradata: bytes | None, width_at: int) -> Iterator[Unit]:
+def nal_units(data: NalUnit, extradata: bytes | None, width_at: int) -> Iterator[NalUnit]:
     """Yield the NAL units of a packet without start codes and lengths.
 
     Args:
@@ -33,7 +33,7 @@ def nal_units(data: Unit, extradata: bytes | None, width_at: int) -> Iterator[Un
     return with_marks(bytes(data))
 
 
-def with_marks(data: bytes) -> Iterator[Unit]:
+def with_marks(data: bytes) -> Iterator[NalUnit]:
     """Yield the NAL units of a byte stream, which are separated by start codes."""
     start = data.find(_MARK)
     while start >= 0:
@@ -45,7 +45,7 @@ def with_marks(data: bytes) -> Iterator[Unit]:
         start = end
 
 
-def _with_lengths(data: Unit, width: int) -> Iterator[Unit]:
+def _with_lengths(data: NalUnit, width: int) -> Iterator[NalUnit]:
     """Yield the NAL units of a packet in which each has its length before it."""
     at = 0
     while at + width < len(data):
@@ -59,7 +59,7 @@ def _with_lengths(data: Unit, width: int) -> Iterator[Unit]:
 class Bits:
     """Numbers of a header, read bit by bit."""
 
-    def __init__(self, data: Unit) -> None:
+    def __init__(self, data: NalUnit) -> None:
         """Start at the first bit of the header of a unit; ``data``: its bytes."""
         data = bytes(data).replace(b"\0\0\3", b"\0\0")  # bytes that prevent start codes
         self._value, self._left = int.from_bytes(data), 8 * len(data)

@@ -10,7 +10,7 @@ bitstream guides of VP8 (RFC 6386), VP9, AV1 and Theora.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from emo.extract.decode.seeking.nal_units import H264_WIDTH, HEVC_WIDTH, Unit, nal_units
+from emo.extract.decode.seeking.nal_units import H264_WIDTH, HEVC_WIDTH, NalUnit, nal_units
 
 
 class DecodeStart(NamedTuple):
@@ -23,7 +23,7 @@ class DecodeStart(NamedTuple):
 
 
 _NO, _YES = DecodeStart(False), DecodeStart(True)
-StartReader = Callable[[Unit, bytes | None], DecodeStart]
+StartReader = Callable[[NalUnit, bytes | None], DecodeStart]
 """Function (packet, configuration of the codec or None) -> what its bits say.
 
 Raises:
@@ -31,7 +31,7 @@ Raises:
 """
 
 
-def _h264(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _h264(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """An IDR picture."""
     sets = b""
     for unit in nal_units(data, extradata, H264_WIDTH):
@@ -43,7 +43,7 @@ def _h264(data: Unit, extradata: bytes | None) -> DecodeStart:
     return _NO
 
 
-def _hevc(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _hevc(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """An IRAP picture: IDR, CRA or BLA."""
     sets = b""
     for unit in nal_units(data, extradata, HEVC_WIDTH):
@@ -55,7 +55,7 @@ def _hevc(data: Unit, extradata: bytes | None) -> DecodeStart:
     return _NO
 
 
-def _mpeg12(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _mpeg12(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """An I picture after a sequence header."""
     data = bytes(data)
     sequence = data.find(b"\0\0\1\xb3")
@@ -65,7 +65,7 @@ def _mpeg12(data: Unit, extradata: bytes | None) -> DecodeStart:
     return DecodeStart(data[picture + 5] >> 3 & 7 == 1)
 
 
-def _mpeg4(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _mpeg4(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """An I-VOP."""
     data = bytes(data)
     picture = data.find(b"\0\0\1\xb6")
@@ -76,12 +76,12 @@ def _mpeg4(data: Unit, extradata: bytes | None) -> DecodeStart:
     return DecodeStart(0 <= picture < len(data) - 4 and data[picture + 4] >> 6 == 0, sets)
 
 
-def _vp8(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _vp8(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """A key frame with its start code."""
     return DecodeStart(len(data) > 9 and data[0] & 1 == 0 and data[3:6] == b"\x9d\x01\x2a")
 
 
-def _vp9(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _vp9(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """A key frame with its start code; no frame that only shows an earlier one."""
     if len(data) < 10 or data[0] >> 6 != 2:
         return _NO
@@ -91,7 +91,7 @@ def _vp9(data: Unit, extradata: bytes | None) -> DecodeStart:
     return DecodeStart(is_key and (profile == 3 or data[1:4] == b"\x49\x83\x42"))
 
 
-def _av1(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _av1(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """A key frame that is shown, after a sequence header."""
     at, sequence = 0, b""
     while at < len(data):
@@ -110,7 +110,7 @@ def _av1(data: Unit, extradata: bytes | None) -> DecodeStart:
     return _NO
 
 
-def _leb128(data: Unit, at: int) -> tuple[int, int]:
+def _leb128(data: NalUnit, at: int) -> tuple[int, int]:
     """Return a number of variable length and how many bytes it takes."""
     value = 0
     for width, byte in enumerate(data[at : at + 8], 1):
@@ -120,7 +120,7 @@ def _leb128(data: Unit, at: int) -> tuple[int, int]:
     return value, len(data) - at
 
 
-def _theora(data: Unit, extradata: bytes | None) -> DecodeStart:
+def _theora(data: NalUnit, extradata: bytes | None) -> DecodeStart:
     """An intra frame."""
     return DecodeStart(bool(data) and data[0] & 0xC0 == 0)
 
