@@ -130,6 +130,17 @@ def test_a_fault_that_stays_gives_a_reason(
     assert 2 <= sum(each.method == "GET" for each in heard) <= 6
 
 
+def test_a_request_of_a_look_counts_for_the_clip_that_is_read_next(media, bucket):
+    upload(bucket, media)
+    source, before = source_of(Clip("c", video=f"{bucket}/clips/a.wav"), media), bodies.fetched()
+    assert probe_seconds(source) is not None
+    assert bodies.fetched() == before
+    for _ in range(2):  # the bytes are in memory: nothing is fetched the second time
+        load_media(source, NEEDS)
+        counted = tuple(now - then for then, now in zip(before, bodies.fetched(), strict=True))
+        assert counted == (1, (media / "a.wav").stat().st_size)
+
+
 def test_limits_of_the_user_hold_for_objects(media, bucket, object_server, monkeypatch):
     upload(bucket, media)
     here, size = decoded("a.wav", media), (media / "a.wav").stat().st_size

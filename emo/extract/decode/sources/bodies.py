@@ -42,13 +42,41 @@ class _Fetched(local):
 
     requests: int = 0
     size_bytes: int = 0
+    is_looking: bool = False
 
-    def add(self, requests: int, size_bytes: int) -> None:
-        self.requests += requests
-        self.size_bytes += size_bytes
+    def add(self, file: str, requests: int, size_bytes: int) -> None:
+        if self.is_looking:
+            with _owed_lock:
+                before = _owed.get(file, (0, 0))
+                _owed[file] = (before[0] + requests, before[1] + size_bytes)
+        else:
+            self.requests += requests
+            self.size_bytes += size_bytes
+
+    def take_owed(self, file: str) -> None:
+        if not self.is_looking and file in _owed:
+            with _owed_lock:
+                requests, size_bytes = _owed.pop(file, (0, 0))
+            self.add(file, requests, size_bytes)
 
 
 _fetched = _Fetched()
+_owed: dict[str, tuple[int, int]] = {}
+"""File -> requests and bytes by looks at it, which nobody has counted yet."""
+_owed_lock = Lock()
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Count what this thread fetches inside for the next one that reads the same file.
+
+    A look at a file's length, before its clip is decoded, is often the only request for it.
+    """
+    before, _fetched.is_looking = _fetched.is_looking, True
+    try:
+        yield
+    finally:
+        _fetched.is_looking = before
 
 
 def fetched() -> tuple[int, int]:
@@ -150,7 +178,7 @@ class _Blocks(Body):
                 ]
                 with as_media_errors(self._url):
                     self._part.fetch(ends)
-                _fetched.add(len(ends), sum(stop - start for start, stop in ends))
+                _fetched.add(self._url, len(ends), sum(stop - start for start, stop in ends))
                 self._fetched.update(lacking)
 
 
@@ -229,7 +257,9 @@ def body_of(file: str, *, is_shard: bool = False) -> Body:
         MediaError: the file cannot be read.
     """
     most = None if is_shard else media_limits().file_bytes
-    return _kept(os.getpid()).get(file, most)  # a forked process has its own
+    found = _kept(os.getpid()).get(file, most)  # a forked process has its own
+    _fetched.take_owed(file)
+    return found
 
 
 def begin_job(hosts: Iterable[str], limits: MediaLimits) -> None:
@@ -317,7 +347,7 @@ def _object(url: str, most_bytes: float | None) -> Body:
             return _Blocks(path, CachedPart(path, facts, bucket), url)
         size = facts.st_size
         data = bucket.read_range(path.key, 0, size, facts) if size else b""
-        _fetched.add(1, size)
+        _fetched.add(url, 1, size)
         return _Memory(data, facts.etag)
 
 
@@ -337,7 +367,7 @@ def _by_https(url: str, most_bytes: float | None) -> Body:
                 download(url, file, most, most_seconds=seconds)
         except EmoError as error:
             raise MediaError(str(error)) from error
-        _fetched.add(1, file.tell())
+        _fetched.add(url, 1, file.tell())
         if file.tell() > MOST_IN_MEMORY:
             unless_kept.pop_all()
             return _File(file, "")  # the temporary file has no name, and is gone with the process
