@@ -11,7 +11,7 @@ from emo.heads.runs.files import write_table
 from emo.heads.runs.write import options_document
 
 RECIPE = {
-    "backbone": "classic", "version": 1, "options": {}, "weights": None, "facts": {},
+    "backbone": "classic", "version": 2, "options": {}, "weights": None, "facts": {},
     "streams": {"audio": {"dim": 4, "dtype": "float32", "kind": "dense", "level": "token",
                           "shape": None}},
 }  # fmt: skip
