@@ -14,7 +14,7 @@ In Python::
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _MODULES = {
     "Adaptation": "emo.api.adapting",
     "Backbone": "emo.api.own_backbone",

@@ -34,7 +34,7 @@ def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
     assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     assert err.splitlines()[0] == (
         "emo: note: --plan is the command `emo job run features --part 1` now; the flag works "
-        "until version 1.0, which removes it"
+        "until version 0.4, which removes it"
     )
     code, out, err = emo("extract", "--status", "features")
     assert (code, out) == (0, emo("job", "status", "features")[1])

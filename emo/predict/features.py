@@ -128,6 +128,12 @@ def check_recipes(run: Run, store: Store, path: str) -> None:
                 f"{path}: no recipe {name!r}, which the run was fitted on; it holds: "
                 f"{', '.join(store.recipes) or 'nothing'}"
             )
+        if recipe.other_version(found.recipe):
+            raise StoreError(
+                f"{path}: recipe {name!r} holds tokens of {recipe.backbone} version "
+                f"{found.recipe.version}, and the run was fitted on those of version "
+                f"{recipe.version}. Give the store that the run was fitted on, or fit again."
+            )
         if found.recipe.fingerprint != recipe.fingerprint:
             raise StoreError(
                 f"{path}: recipe {name!r} differs from the run's: "

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+import emo
 from emo.errors import StoreError
 from emo.untrusted.documents import shortened
 from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, problem
@@ -151,6 +152,24 @@ class Recipe:
         except (KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
             words = shortened(f"{error!r} in {document}", 300)
             raise StoreError(f"not a recipe: {words}") from error
+
+    def other_version(self, other: "Recipe") -> str:
+        """Return words on two recipes that differ in the version of the backbone alone.
+
+        Args:
+            other: the recipe that the backbone of this emo makes.
+
+        Returns:
+            words such as ``of classic version 1, and emo 0.2.0 has version 2, which may make other
+            numbers``; empty: the recipes are equal, or more than the version differs.
+        """
+        lines = self.differences(other)
+        if len(lines) != 1 or self.version == other.version:
+            return ""
+        return (
+            f"of {self.backbone} version {self.version}, and emo {emo.__version__} has version "
+            f"{other.version}, which may make other numbers"
+        )
 
     def differences(self, other: "Recipe") -> list[str]:
         """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.

@@ -13,7 +13,7 @@ from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location, location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.recipe import RECIPE_FILE, Recipe
-from emo.store.recipe_folder import RecipeFolder, read_recipe
+from emo.store.recipe_folder import RecipeFolder
 
 __all__ = ["RecipeFolder", "Store"]
 
@@ -103,7 +103,7 @@ class Store:
             commit(folder, seen.file_name, lambda file: _write(file, data))
         if not (folder / RECIPE_FILE).exists():
             commit(folder, RECIPE_FILE, lambda file: _write(file, text.encode()))
-        _compare(folder, read_recipe(folder), recipe)
+        _compare(RecipeFolder(folder), recipe)
         if name not in self.recipes:
             self.recipes[name] = RecipeFolder(folder)
         return self.recipes[name]
@@ -164,12 +164,19 @@ def _holds_nothing(folder: Location) -> bool:
     )
 
 
-def _compare(folder: Location, stored: Recipe, wanted: Recipe) -> None:
+def _compare(folder: RecipeFolder, wanted: Recipe) -> None:
     """Raise StoreError unless the stored recipe is the wanted one."""
-    differences = stored.differences(wanted)
-    if differences:
+    stored = folder.recipe
+    if words := stored.other_version(wanted):
+        made_by = folder.versions.get("emo")
         raise StoreError(
-            f"{folder} was built with recipe {stored.fingerprint}; this run asks for "
+            f"{folder.path} was made by emo {made_by or 'of another version'}: its tokens are "
+            f"{words}. Add --as NAME to extract the clips into a recipe of their own, or go on "
+            f"with {f'emo {made_by}' if made_by else 'the emo that made it'}."
+        )
+    if differences := stored.differences(wanted):
+        raise StoreError(
+            f"{folder.path} was built with recipe {stored.fingerprint}; this run asks for "
             f"{wanted.fingerprint}: {'; '.join(differences)}. Repeat the options it was built "
             "with, or add --as NAME to keep both."
         )

@@ -37,7 +37,7 @@ def test_options_have_their_types_and_bounds(name, value):
 
 def test_right_options_are_taken():
     recipe = replace(RECIPE, options={**RECIPE.options, "margin": 1, "hop_seconds": 0.02})
-    with pytest.raises(EmoError, match="its numbers would differ"):
+    with pytest.raises(EmoError, match="are of classic version 1, and emo"):
         requests_of_recipes({"classic": replace(recipe, version=1)}, document="run.json")
     assert requests_of_recipes({"classic": RECIPE}, document="run.json")[0].recipe == RECIPE
 

@@ -11,7 +11,7 @@ from emo.heads.runs.files import write_table
 from emo.heads.runs.write import options_document
 
 RECIPE = {
-    "backbone": "classic", "version": 1, "options": {}, "weights": None, "facts": {},
+    "backbone": "classic", "version": 2, "options": {}, "weights": None, "facts": {},
     "streams": {"audio": {"dim": 4, "dtype": "float32", "kind": "dense", "level": "token",
                           "shape": None}},
 }  # fmt: skip
@@ -101,7 +101,7 @@ def make_run(
         "features": [], "options": options["options"], "question": "0123456789abcdef",
         "notes": [], "drawn": over,
         "metrics": {**({"val": found} if val and split == "test" else {}), split: found},
-        "metrics_of_others": {}, "missing": {}, "versions": {"emo": "0.1.0"}, "made_with": {},
+        "metrics_of_others": {}, "missing": {}, "versions": {"emo": "0.2.0"}, "made_with": {},
     }  # fmt: skip
     document |= entries | ({} if fold_entries is None else {"folds": fold_entries})
     if folds is None:

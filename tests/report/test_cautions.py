@@ -70,6 +70,16 @@ def test_clips_without_features_are_counted(tmp_path):
     assert "cv: 3 of 63 clips were not scored" in cautions(cross)
 
 
+def test_what_changed_since_an_older_emo_made_a_run_is_told(tmp_path):
+    run = make_run(tmp_path / "old", CLASSES, LABELS)
+    assert "since then" not in cautions(run)
+    document = json.loads((run / "run.json").read_text())
+    document |= {"versions": {"emo": "0.1.0"}, "notes": ["val: 4 clips cut from train"]}
+    (run / "run.json").write_text(json.dumps(document))
+    assert "old was made by emo 0.1.0; since then: Cut splits and folds" in cautions(run)
+    assert page_of(run).count("Cut splits and folds") == 1
+
+
 def test_the_note_of_a_fit_is_the_one_that_is_looked_for():
     from emo.heads.data.select import drop_without_features
     from emo.manifest import Clip

@@ -1,4 +1,8 @@
-"""Flags of `emo extract` that are commands of `emo job` today; they work until version 1.0."""
+"""Flags of `emo extract` that are commands of `emo job` today: all flags that only forward.
+
+They work until :data:`REMOVED_IN`, which removes this file. Old names in files (options and weights
+of runs) lie in the classes that read them, and stay: docs/exit-codes.md lists both.
+"""
 
 import shlex
 import sys
@@ -12,6 +16,8 @@ from emo.commands.flags.executor_options import executor_flags, given_options
 from emo.commands.job import resume_job, run_job, show_status
 from emo.machine.table import shown
 
+REMOVED_IN = "0.4"
+"""Version of emo without these flags."""
 OldResume = Annotated[str | None, Option("--resume", metavar="JOB", hidden=True)]
 OldStatus = Annotated[str | None, Option("--status", metavar="JOB", hidden=True)]
 OldWatch = Annotated[bool, Option("--watch", hidden=True)]
@@ -48,7 +54,7 @@ def run_old_flag(context: typer.Context) -> None:
     print(
         shown(
             f"emo: note: --{mode} is the command `emo job {name} {shlex.quote(job)}{rest}` now; "
-            "the flag works until version 1.0, which removes it"
+            f"the flag works until version {REMOVED_IN}, which removes it"
         ),
         file=sys.stderr,
     )

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -343,7 +343,13 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "hosts": list(job.hosts),
         "limits": job.limits.to_json(),
         "backbones": [
-            asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
+            {
+                "name": request.name,
+                "plugin": request.plugin,
+                "options": request.options,
+                "recipe": request.recipe.to_json(),
+            }
+            for request in job.requests
         ],
         **({"files": _files_document(job.files)} if job.files else {}),
     }
@@ -366,7 +372,10 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         root=Path(document["root"]),
         store=location(document["store"]),
         requests=tuple(
-            Request(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
+            Request(
+                **{**backbone, "recipe": Recipe.from_json(backbone["recipe"])},
+                planned_by=shortened(str(document.get("emo", "")), 20),
+            )
             for backbone in document["backbones"]
         ),
         device=document["device"],

@@ -1,7 +1,7 @@
 """A job: which backbones run, with which options, and to which store they write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Request:
     """Options of the backbone as JSON values, including defaults."""
     recipe: Recipe
     """Recipe of the tokens: streams, options and weights when the job was planned."""
+    planned_by: str = field(default="", compare=False)
+    """Version of emo that wrote the job folder; empty: this one, or the folder does not say."""
 
     def load(self, device: str) -> Backbone:
         """Load the backbone on ``device``.
@@ -53,6 +55,13 @@ class Request:
             f"recipe {self.name!r}: {self.plugin} does not take the job's options, plan the job "
             "again with `emo extract`",
         )
+        if words := self.recipe.other_version(now):
+            planner = f"emo {self.planned_by}" if self.planned_by else "the emo that planned it"
+            raise OptionError(
+                f"recipe {self.name!r}: the job was planned by {planner} for tokens {words}. Do "
+                "the rest with that emo, or extract the clips again with `emo extract` and --as "
+                "NAME, into a recipe of their own."
+            )
         if differences := self.recipe.differences(now):
             raise OptionError(
                 f"recipe {self.name!r}: this machine's {self.plugin} would make other numbers than "
@@ -323,6 +332,12 @@ def _request_again(
             f"recipe {name!r}: {error.args[0]}",
             more_lines=(*error.more_lines, alone, f"it was made with {recipe.weights_words}"),
         ) from error
+    if words := recipe.other_version(now):
+        raise OptionError(
+            f"recipe {name!r} cannot be repeated here: its tokens are {words}. Use the emo that "
+            f"made it (see `emo show`), or extract with --as NAME and fit again. Stored tokens "
+            "are read as before, with --features."
+        )
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(
             f"recipe {name!r} cannot be repeated here, its numbers would differ: "

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.head import Head
 from emo.heads.options import FitOptions
+from emo.heads.runs.comparing.changed_numbers import changed_lines, origin_words
 from emo.heads.runs.document import WITH_HEAD, check_entries
 from emo.heads.runs.files import RUN_FILE, check_free, read_document
 from emo.machine.table import format_table
@@ -32,6 +33,7 @@ _ASKED = ("target", "targets", "tasks")
 _WHOLE = Fields(
     {
         "options": dict, "targets": ListOf(dict), "metrics": dict, "recipes": MapOf(dict),
+        "streams": dict,
         "manifest": Fields({"path": str}), "features": ListOf(str),
     },
     {"asked": ListOf(str), "folds": Fields({"by": str})},
@@ -134,6 +136,8 @@ def rerun(
         path = manifest if isinstance(manifest, Path) else _manifest(document, run)
         root = root or _root(document, run)
         clips = read_manifest(path, columns=document["manifest"].get("columns", {}), root=root)
+    if not options.streams and _names(stores) > document["recipes"].keys():
+        options = replace(options, streams=tuple(document["streams"]))  # recipes came in since
     if "folds" in document:
         by = str(document["folds"].get("by", ""))
         cross_validate(clips, stores, out, options, by=by, progress=progress)
@@ -209,6 +213,12 @@ def _stores(document: Mapping[str, Any], run: Path) -> list[Location]:
     return found
 
 
+def _names(stores: Sequence[Location]) -> set[str]:
+    """Return the names of all recipes of the stores on a disk."""
+    files = [store.glob(f"*/{RECIPE_FILE}") for store in stores if isinstance(store, Path)]
+    return {file.parent.name for found in files for file in found}
+
+
 def _found(was: str, run: Path, is_there: Callable[[Path], bool]) -> Path | None:
     """Return where something is now that was at ``was``; None: it was not found."""
     parts = [part for part in re.split(r"[/\\]+", was) if part not in ("", "..", ".")]
@@ -236,6 +246,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
             if ours.get(name) != theirs.get(name) and ours:
                 owner = "" if what == "fit" else f" of {key}"
                 yield f"{name}{owner}: {ours.get(name, '–')} -> {theirs.get(name, '–')}"
+    for line in changed_lines(before):
+        yield f"{origin_words(before)}; since then: {line}"
     if before["head"].get("code", code := now["head"].get("code")) != code:
         yield "the head's code: edited since the earlier run"
     if before["manifest"].get("sha256") != now["manifest"].get("sha256"):

@@ -1,12 +1,13 @@
 """`emo show`: what made a run, a store or a recipe, as pairs of a name and a text for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from emo.errors import FitError, plural
 from emo.heads.metrics.by_column import cut_line, table_rows
 from emo.heads.runs.command_lines import commands_of, extract_command
+from emo.heads.runs.comparing.changed_numbers import changed_lines, is_older, origin_words
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.in_bucket import near_run
 from emo.store.adapted import FACT
@@ -56,17 +57,24 @@ def show_run(path: Path) -> Shown:
     document = read_document(path)
     try:
         sections: Shown = {f"run {path.name}": list(_run_lines(document))}
+        if lines := changed_lines(document):
+            sections[f"{origin_words(document)}; since then"] = _numbered(lines)
         made_with = _dict(document, "made_with")
         for name, value in _dict(document, "recipes").items():
             recipe = Recipe.from_json(value)
             versions = made_with.get(name)
-            lines = list(_recipe_lines(recipe, versions if isinstance(versions, dict) else {}))
-            sections[f"features {name}"] = lines
+            known = versions if isinstance(versions, dict) else {}
+            sections[f"features {name}"] = list(_recipe_lines(recipe, known))
         commands = commands_of(document, relative=True)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise FitError(f"{path / RUN_FILE}: damaged: {error!r}. Fit the run again.") from error
-    sections["commands"] = [(str(number), line) for number, line in enumerate(commands, 1)]
+    sections["commands"] = _numbered(commands)
     return sections
+
+
+def _numbered(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return lines with their numbers, from 1."""
+    return [(str(number), line) for number, line in enumerate(lines, 1)]
 
 
 def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -122,7 +130,9 @@ def _by_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _recipe_lines(recipe: Recipe, versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Iterate over the lines on what made the tokens of a recipe."""
-    yield "backbone", f"{recipe.backbone} (version {recipe.version})"
+    older = "; this emo has a newer one, which may make other numbers"
+    version = f"version {recipe.version}{older if is_older(recipe.to_json()) else ''}"
+    yield "backbone", f"{recipe.backbone} ({version})"
     yield "options", ", ".join(_pairs(recipe.options)) or "none"
     yield "weights", recipe.weights_words
     if adapted := _adapted_words(recipe):

@@ -7,6 +7,7 @@ import numpy as np
 
 from emo.errors import FitError, listed, plural
 from emo.heads.metrics.measures import HEADLINES, title_of
+from emo.heads.runs.comparing.changed_numbers import changed_lines, origin_words
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.figures.folders import is_exact
 from emo.report.board import BoardFacts
@@ -182,6 +183,8 @@ def _on_run(run: ScoredRun, context: Context) -> Iterator[str]:
         )
     for told in document.get("seen", ()):
         yield f"{name}: {told}"
+    for line in changed_lines(document):
+        yield f"{name} was {origin_words(document)}; since then: {line}."
     if left := _left_out(run):
         every = "" if run.target.task == "pairs" else f" of {left + run.metrics['clips']:,}"
         kind = "clips" if "folds" in document else f"{run.split} clips"

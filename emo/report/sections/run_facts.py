@@ -224,6 +224,7 @@ def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]
     except EmoError:  # a retrieval has no options of a fit
         return {}
     found.pop("commands", None)
+    found = {title: lines for title, lines in found.items() if "since then" not in title}
     shown: dict[str, list[tuple[str, str]]] = {}
     for number, (title, lines) in enumerate(found.items()):
         title = "the fit" if number == 0 else title

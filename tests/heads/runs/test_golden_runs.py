@@ -10,8 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import emo
 from emo.heads.fitting.fit import fit_head
+from emo.heads.fitting.rerun import rerun
 from emo.heads.options import FitOptions
+from emo.heads.runs.files import read_document
 from emo.heads.runs.run import Run, stored_tokens
 from emo.manifest import Clip, read_manifest
 from emo.store.store import Store
@@ -76,6 +79,17 @@ def test_an_interrupted_fit_goes_on(manifest, tmp_path):
     assert finished.keys() == result.outcomes[0].state.keys()
     for key, weight in result.outcomes[0].state.items():
         assert torch.equal(weight, finished[key])
+
+
+def test_a_rerun_keeps_the_streams_though_the_store_has_more_recipes_now(tmp_path):
+    store = Path(shutil.copytree(STORE, tmp_path / "features"))
+    shutil.copytree(store / "toy", store / "toy2")
+    manifest = GOLDEN / "manifest.csv"
+    report = rerun(GOLDEN / "cross", tmp_path / "again", manifest=manifest, features=[store])
+    before, now = (read_document(path) for path in (report.run, report.out))
+    assert now["streams"] == before["streams"]
+    assert f"emo: 0.1.0 -> {emo.__version__}" in report.differences
+    assert any(line.startswith("made by emo 0.1.0; since then: ") for line in report.differences)
 
 
 def _recorded(rounds):
