@@ -8,6 +8,8 @@ from emo.extract.decode.sources.bodies import Body
 
 MOST_MEMBERS = 1_000_000
 """Most members of one shard."""
+MOST_HEADER_BYTES = 2**16
+"""Most bytes before a member in which its header, with a long name, is looked for."""
 
 
 def members_of(body: Body, file: str) -> dict[str, tuple[int, int]]:
@@ -34,11 +36,47 @@ def members_of(body: Body, file: str) -> dict[str, tuple[int, int]]:
                 shard.members = []  # type: ignore[attr-defined]  # it would keep all of them
                 if member.isreg() and not member.issparse():
                     found[member.name] = member.offset_data, member.size
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         packed = " (a packed one is not read: unpack it to .tar)" if _is_packed(body) else ""
         raise MediaError(f"{file}: not a tar file that can be read{packed}: {error}") from error
     body.members = found
     return found
+
+
+def is_member_at(body: Body, member: str, offset: int, size: int) -> bool:
+    """Return whether the header before a position in a shard is that of a member.
+
+    The header is the block before the member's bytes; a long name lies in the blocks before it.
+
+    Args:
+        body: the bytes of the shard.
+        member: name of the member.
+        offset: position of its first byte.
+        size: its number of bytes.
+
+    Raises:
+        MediaError: the shard cannot be read.
+    """
+    before = body.read(offset - tarfile.BLOCKSIZE, offset) if offset >= tarfile.BLOCKSIZE else b""
+    if (last := _first_header(before)) is None or not last.isreg():
+        return False
+    if (last.name, last.size) == (member, size):
+        return True
+    before = body.read(max(0, offset - MOST_HEADER_BYTES), offset)
+    for start in range(len(before) - 2 * tarfile.BLOCKSIZE, -1, -tarfile.BLOCKSIZE):
+        whole = _first_header(before[start:])
+        if whole is not None and whole.offset_data == len(before) - start:
+            return (whole.name, whole.size) == (member, size)
+    return False
+
+
+def _first_header(data: bytes) -> tarfile.TarInfo | None:
+    """Return the member whose header, with its long name, begins the bytes; None: none does."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8") as shard:
+            return shard.next()
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError):
+        return None
 
 
 def _is_packed(body: Body) -> bool:
