@@ -162,7 +162,7 @@ ARROWS = {
     ),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.adapted": ("errors store.backend store.recipe untrusted", ""),
-    "store.backend": ("errors store.recipe", ""),
+    "store.backend": ("errors store.recipe untrusted", ""),
     "store.erase": (
         "errors machine manifest plugins store.adapted store.backend store.erased_ids "
         "store.exchange store.index store.maintain store.part store.recipe store.recipe_folder "

@@ -134,7 +134,7 @@ def _keys_below(url: str) -> tuple[str, ...]:
     """Return the names of the objects below a URL, relative to it."""
     from emo.store.backend.object_path import ObjectPath  # not needed for local folders
 
-    path = ObjectPath.parse(hide_secrets(url))
+    path = ObjectPath.parse(url)
     if path is None:
         raise ManifestError(f"{hide_secrets(url)}: only buckets can be listed: s3://, gs://, az://")
     start = len(path.key) + 1 if path.key else 0
