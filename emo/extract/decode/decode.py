@@ -21,6 +21,7 @@ from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
 from emo.extract.decode.pictures.video import read_pictures
 from emo.extract.decode.sound.audio import ClipSound, read_sound
 from emo.extract.decode.source import ClipSource
+from emo.extract.decode.sources.bodies import counted_later
 from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
@@ -110,6 +111,7 @@ def _pictures_of(
     return pictures, views
 
 
+@counted_later()
 def probe_seconds(source: ClipSource) -> float | None:
     """Return the clip's length in seconds as its file's headers declare it; None: unknown.
 

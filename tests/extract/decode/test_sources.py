@@ -157,6 +157,20 @@ def test_limits_of_the_user_hold_for_objects(media, bucket, object_server, monke
         object_server.faults = []
 
 
+def test_requests_of_a_first_look_are_counted_when_the_clip_is_decoded(
+    media, bucket, object_server
+):
+    """Plans look at the headers of some clips; what was fetched then stays in memory."""
+    upload(bucket, media)
+    size = (media / "a.mkv").stat().st_size
+    source, before = source_of(Clip("c", video=f"{bucket}/clips/a.mkv"), media), bodies.fetched()
+    assert probe_seconds(source) > 0
+    assert bodies.fetched() == before
+    for _ in range(2):
+        load_media(source, NEEDS)
+        assert bodies.fetched() == (before[0] + 1, before[1] + size)
+
+
 def test_missing_objects_members_and_shards(media, bucket, object_server):
     upload(bucket, media)
     assert probe_seconds(source_of(Clip("c", video=f"{bucket}/no.mp4"), media)) is None

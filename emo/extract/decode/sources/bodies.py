@@ -42,13 +42,24 @@ class _Fetched(local):
 
     requests: int = 0
     size_bytes: int = 0
-
-    def add(self, requests: int, size_bytes: int) -> None:
-        self.requests += requests
-        self.size_bytes += size_bytes
+    is_later: bool = False
+    """Whether the thread only looks at headers, see :func:`counted_later`."""
 
 
 _fetched = _Fetched()
+
+
+@contextmanager
+def counted_later() -> Iterator[None]:
+    """Count what the block fetches for the thread that uses the file next, which decodes it.
+
+    A job looks at the headers of some clips before it decodes them; the bytes stay in memory.
+    """
+    before, _fetched.is_later = _fetched.is_later, True
+    try:
+        yield
+    finally:
+        _fetched.is_later = before
 
 
 def fetched() -> tuple[int, int]:
@@ -67,6 +78,16 @@ class Body(ABC):
     """Whether the bytes are in memory."""
     members: dict[str, tuple[int, int]] | None = None
     """Members of a tar shard, once they were searched, see :mod:`tar_shard`."""
+    uncounted: tuple[int, int] = (0, 0)
+    """Requests and bytes that no thread has counted yet."""
+
+    def count(self, requests: int = 0, size_bytes: int = 0) -> None:
+        """Count requests and bytes, and those left uncounted, for the calling thread."""
+        requests, size_bytes = requests + self.uncounted[0], size_bytes + self.uncounted[1]
+        self.uncounted = (requests, size_bytes) if _fetched.is_later else (0, 0)
+        if not _fetched.is_later:
+            _fetched.requests += requests
+            _fetched.size_bytes += size_bytes
 
     @abstractmethod
     def read(self, start: int, stop: int) -> bytes:
@@ -150,7 +171,7 @@ class _Blocks(Body):
                 ]
                 with as_media_errors(self._url):
                     self._part.fetch(ends)
-                _fetched.add(len(ends), sum(stop - start for start, stop in ends))
+                self.count(len(ends), sum(stop - start for start, stop in ends))
                 self._fetched.update(lacking)
 
 
@@ -173,6 +194,7 @@ class _Kept:
             with self._lock:
                 if key in self._bodies:
                     self._bodies.move_to_end(key)
+                    self._bodies[key].count()
                     return self._bodies[key]
                 when, failure = self._failures.get(key, (-FAILURE_SECONDS, None))
             if failure is not None and time.monotonic() - when < FAILURE_SECONDS:
@@ -317,8 +339,9 @@ def _object(url: str, most_bytes: float | None) -> Body:
             return _Blocks(path, CachedPart(path, facts, bucket), url)
         size = facts.st_size
         data = bucket.read_range(path.key, 0, size, facts) if size else b""
-        _fetched.add(1, size)
-        return _Memory(data, facts.etag)
+        body = _Memory(data, facts.etag)
+        body.count(1, size)
+        return body
 
 
 def _by_https(url: str, most_bytes: float | None) -> Body:
@@ -337,9 +360,12 @@ def _by_https(url: str, most_bytes: float | None) -> Body:
                 download(url, file, most, most_seconds=seconds)
         except EmoError as error:
             raise MediaError(str(error)) from error
-        _fetched.add(1, file.tell())
-        if file.tell() > MOST_IN_MEMORY:
+        body: Body
+        if (size := file.tell()) > MOST_IN_MEMORY:
             unless_kept.pop_all()
-            return _File(file, "")  # the temporary file has no name, and is gone with the process
-        file.seek(0)
-        return _Memory(file.read(), "")
+            body = _File(file, "")  # the temporary file has no name, and is gone with the process
+        else:
+            file.seek(0)
+            body = _Memory(file.read(), "")
+        body.count(1, size)
+        return body
