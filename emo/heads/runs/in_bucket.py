@@ -17,7 +17,7 @@ from emo.errors import FitError, StoreError
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.test_ledger import LEDGER
 from emo.store.backend.atomic import appearing
-from emo.store.backend.cache_folder import cache_folder
+from emo.store.backend.cache_folder import RUNS, cache_folder
 from emo.store.backend.location import location
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import SCHEMES, ObjectPath
@@ -63,7 +63,7 @@ def near_run(path: Path | str | ObjectPath) -> Path:
         return near
     found = _listed(far)
     state = "\n".join(f"{name} {each.st_size} {each.etag}" for name, each in found.items())
-    versions = cache_folder() / "runs" / hashlib.sha256(str(far).encode()).hexdigest()[:32]
+    versions = cache_folder() / RUNS / hashlib.sha256(str(far).encode()).hexdigest()[:32]
     version = versions / hashlib.sha256(state.encode()).hexdigest()[:32]
     if not version.exists():
         with contextlib.suppress(OSError):

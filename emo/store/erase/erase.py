@@ -5,6 +5,7 @@ areas hold of them is surveyed and saved; each file is replaced whole; every byt
 So a kill loses nothing else, and the same command goes on from there to the same end.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import numpy as np
 import emo
 from emo.errors import StoreError, plural
 from emo.machine.table import format_bytes
-from emo.store.backend.cache_folder import cache_folder
+from emo.store.backend.cache_folder import RUNS, cache_folder
 from emo.store.backend.location import Location, location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.area import Remnant, Scan, SearchedArea, read_or_refuse
@@ -180,13 +181,19 @@ def _survey(store: Location, key: str, areas: Sequence[SearchedArea]) -> Survey:
 
 
 def _clear_caches(areas: Sequence[SearchedArea], survey: Survey, clips: ErasedClips) -> None:
-    """Remove what this machine's cache of bucket parts may hold of the clips.
+    """Remove what this machine's cache holds of the clips: copies of runs, and bytes of parts.
 
-    It can be fetched again, so an id is looked for inside of words, too, as indices hold them.
+    They can be fetched again, so in parts an id is looked for inside of words, too, as indices hold
+    them.
     """
+    finder = survey.rows.finder()
+    for run in sorted((cache_folder() / RUNS).glob("*")):
+        found = Scan()
+        SearchedArea(run, clips).scan(finder, found)
+        if found.hits:
+            shutil.rmtree(run, ignore_errors=True)
     if not any(isinstance(each.path, ObjectPath) for each in areas):
         return
-    finder = survey.rows.finder()
     for path in sorted(cache_folder().rglob("*")) if cache_folder().is_dir() else ():
         if path.is_file() and path.parent.name == "parts":
             with contents(path) as data:
