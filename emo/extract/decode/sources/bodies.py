@@ -78,6 +78,8 @@ class Body(ABC):
     """Whether the bytes are in memory."""
     members: dict[str, tuple[int, int]] | None = None
     """Members of a tar shard, once they were searched, see :mod:`tar_shard`."""
+    notes: tuple[str, ...] = ()
+    """What of a tar shard is not read, in sentences, once its members were searched."""
     uncounted: tuple[int, int] = (0, 0)
     """Requests and bytes that no thread has counted yet."""
 
