@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-_LOGIN = re.compile(r"://[^/\s@]*@")
+LOGIN = re.compile(r"(?<=\w\w)(:/{1,2})(?:[^/\s@]*@|[^/\s@:]+:(?!\d+(?:/|$))[^\s@]{,300}@)")
+"""User name and password of a URL, which may have lost a slash as a ``Path`` does; a password that
+holds a slash counts, too."""
 _SECRET = re.compile(
     r"(?i)([?&](?:[a-z-]*(?:signature|credential|token|secret|password|key)[a-z-]*|sig))=[^&\s'\")]+"
 )
@@ -114,9 +116,9 @@ def redacted(text: str) -> str:
     >>> redacted("https://me:secret@host/x: 403"), redacted("http://h/x?X-Amz-Signature=ab1&a=2")
     ('https://***@host/x: 403', 'http://h/x?X-Amz-Signature=***&a=2')
     """
-    if "://" not in text:
+    if ":/" not in text:
         return text
-    return _SECRET.sub(r"\1=***", _LOGIN.sub("://***@", text))
+    return _SECRET.sub(r"\1=***", LOGIN.sub(r"\1***@", text))
 
 
 def system_reason(error: OSError) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 
 PUBLIC = "93.184.216.34"
@@ -45,6 +46,8 @@ class HttpsServer:
         elif pending:
             pending.pop(0)
         body = self.files.get(path)
+        if what in ("drip head", "drip chunk"):
+            return self._drip(handler, what)
         if isinstance(what, int) or (body is None and what is None):
             handler.send_response(what or 404)
             handler.send_header("Content-Length", "0")
@@ -59,6 +62,17 @@ class HttpsServer:
             handler.send_header("Content-Length", str(len(body)))
             handler.end_headers()
             handler.wfile.write(body[: len(body) // 2] if what == "half" else body)
+
+    def _drip(self, handler, what) -> None:
+        """Send a head, or a line before a chunk, that never ends."""
+        head = "X-A: " if what == "drip head" else "Transfer-Encoding: chunked\r\n\r\n1;"
+        try:
+            handler.wfile.write(f"HTTP/1.1 200 OK\r\n{head}".encode())
+            while True:
+                handler.wfile.write(b"a")
+                time.sleep(0.05)
+        except OSError:
+            pass
 
     def pretend(self, monkeypatch, addresses: dict[str, str] | None = None) -> None:
         """Names resolve to public addresses, or those given; connections come here."""

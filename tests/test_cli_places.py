@@ -7,6 +7,8 @@ import pytest
 
 from emo.cli import app
 from emo.commands.flags.options import written
+from emo.errors import redacted
+from emo.untrusted.addresses import check_no_secrets, hide_secrets
 
 WRITTEN = ("out", "missing", "folder")
 """What commands call that they write, where it is a path and not a place (a bucket is one too)."""
@@ -69,3 +71,47 @@ def test_a_colon_alone_is_no_url(emo, tmp_path):
     words = ["--split-by", "speaker", "--val", "x", "--test", "y", "--out", "a:b.csv"]
     assert emo("manifest", "split", "m.csv", *words)[0] == 0
     assert (tmp_path / "a:b.csv").exists()
+
+
+SECRETS = (
+    "s3://KEY:HIDDEN@bucket/x.csv", "s3://KEY:HID/HIDDEN@bucket/x.csv",
+    "s3://bucket/x.csv?sig=HIDDEN", "https://me:HIDDEN@host/x.csv", "https://host/x.csv?a=HIDDEN",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["extract", "m.csv", "--backbone", "logmel", "--out"],
+        ["extract", "m.csv", "--backbone", "logmel", "--jobs"],
+        ["fit-head"], ["fit-head", "--features", "store", "--out"],
+        ["predict", "run", "--manifest", "m.csv", "--features", "store", "--out"],
+        ["predict"], ["show"], ["compare"], ["report"], ["serve"], ["check"], ["store", "ls"],
+        ["check", "m.csv", "--media"], ["manifest", "folder"], ["manifest", "tar"],
+        ["store", "erase", "store", "--ids", "ids.txt", "--runs"],
+        ["store", "erase", "store", "--ids", "ids.txt", "--receipt"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_url_with_a_secret_is_refused_and_not_shown(emo, tmp_path, words):
+    (tmp_path / "m.csv").write_text("text\na\n")
+    (tmp_path / "ids.txt").write_text("a\n")
+    for url in SECRETS:
+        code, out, err = emo(*words, url)
+        assert code in (1, 2)
+        assert "HID" not in out + err
+        assert err
+    assert {path.name for path in tmp_path.iterdir()} == {"m.csv", "ids.txt"}
+
+
+def test_secrets_in_urls_are_told_from_ports_and_names():
+    for url in ("https://host:8443/a@b.wav", "s3://bucket/a@b.wav", "s3://b/x.tar!a@1+2"):
+        check_no_secrets(url)
+        assert hide_secrets(url) == redacted(url) == url
+    for url in SECRETS:
+        lost = url.replace("://", ":/")
+        assert "HID" not in hide_secrets(url) + hide_secrets(lost)
+        for each in (url, lost) if "@" in url or "sig=" in url else ():
+            assert "HID" not in redacted(f"{each}: no such file")
+        with pytest.raises(ValueError, match="may be a secret"):
+            check_no_secrets(url)

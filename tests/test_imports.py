@@ -162,11 +162,11 @@ ARROWS = {
     ),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.adapted": ("errors store.backend store.recipe untrusted", ""),
-    "store.backend": ("errors store.recipe", ""),
+    "store.backend": ("errors store.recipe untrusted", ""),
     "store.erase": (
         "errors machine manifest plugins store.adapted store.backend store.erased_ids "
         "store.exchange store.index store.maintain store.part store.recipe store.recipe_folder "
-        "store.store",
+        "store.store untrusted",
         "numpy",
     ),
     "store.erased_ids": ("errors store.backend untrusted", ""),

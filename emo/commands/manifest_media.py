@@ -139,13 +139,22 @@ def tar(
     from emo.extract.decode.sources.bodies import body_of
     from emo.extract.decode.sources.tar_shard import members_of
     from emo.manifest.make import save
-    from emo.manifest.naming.shards import Shard, expand_braces, shard_rows
+    from emo.manifest.naming.facts import first_files
+    from emo.manifest.naming.shards import Shard, expand_braces, is_usable_member, shard_rows
     from emo.untrusted.addresses import checked_url, url_of
+
+    notes: list[str] = []
 
     def opened(word: str) -> Shard:
         file = checked_url(word) if url_of(word) else os.path.abspath(word)
         body = body_of(file)
-        return Shard(file, members_of(body, file), body.read)
+        members = members_of(body, file)
+        usable = {name: span for name, span in members.items() if is_usable_member(file, name)}
+        notes.extend(f"{word}: {note}" for note in body.notes)
+        if odd := sorted(map(repr, members.keys() - usable)):
+            note = f"{plural(len(odd), 'member')} left out, no manifest can hold the names: "
+            notes.append(f"{word}: {note}{first_files(odd)}")
+        return Shard(file, usable, body.read)
 
     try:
         files = [opened(each) for word in shards for each in expand_braces(word)]
@@ -153,6 +162,8 @@ def tar(
         raise typer.BadParameter(str(error)) from error
     parents = {shard.file.rpartition("/")[0] for shard in files}
     base = Path(os.path.commonpath(parents)) if len(parents) > 1 else Path(parents.pop())
+    for note in notes:
+        print(fit_lines(note))
     manifest = save(shard_rows(files), out, base=base)
     shard_count = plural(len(files), "shard")
     print(fit_lines(f"{plural(len(manifest.clips), 'clip')} of {shard_count} -> {out}"))
@@ -230,7 +241,7 @@ def _cut(column: str | None, val: list[str], test: list[str]) -> "Cut | None":
 
 def _print_left_out(named: "NamedFolder", media: Path) -> None:
     """Say which files of a folder are no clips."""
-    from emo.manifest.folder import left_out, posters
+    from emo.manifest.folder import left_out, posters, unusable
     from emo.manifest.naming.facts import first_files
 
     if named.unfit:
@@ -239,6 +250,9 @@ def _print_left_out(named: "NamedFolder", media: Path) -> None:
     if count := len(posters(media)):
         pictures = plural(count, "picture")
         print(fit_lines(f"left out: {pictures} beside a video of the same name (its posters)"))
+    if odd := unusable(media):
+        print(fit_lines(f"left out, no manifest can hold the names: {len(odd):,}: "
+                        f"{first_files([repr(file) for file in odd])}"))  # fmt: skip
     if others := left_out(media):
         print(fit_lines(f"left out: {others}"))
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from emo.errors import EmoError, ManifestError
+from emo.manifest.cells import inside
 from emo.manifest.rows import TextTable
-from emo.untrusted.addresses import hide_secrets, url_of
+from emo.untrusted.addresses import hide_secrets, parse_address, url_of
 
 VIDEO = (
     ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts",
@@ -60,6 +61,8 @@ def folder_rows(folder: Path) -> TextTable:
     clips = [file for file in files if file not in dropped]
     if not clips:
         others = left_out(folder)
+        if odd := unusable(folder):
+            others = f"{others}; " * bool(others) + f"names that no manifest can hold: {odd[0]!r}"
         raise ManifestError(
             f"{folder}: no media; expected files such as .mp4 .mkv .avi .mov .wav .mp3 .flac .jpg "
             f".png ({len(VIDEO + AUDIO + STILL)} kinds are known)"
@@ -134,7 +137,7 @@ def _keys_below(url: str) -> tuple[str, ...]:
     """Return the names of the objects below a URL, relative to it."""
     from emo.store.backend.object_path import ObjectPath  # not needed for local folders
 
-    path = ObjectPath.parse(hide_secrets(url))
+    path = ObjectPath.parse(url)
     if path is None:
         raise ManifestError(f"{hide_secrets(url)}: only buckets can be listed: s3://, gs://, az://")
     start = len(path.key) + 1 if path.key else 0
@@ -175,16 +178,50 @@ def _posters(files: Sequence[str]) -> list[str]:
     return [f for f in files if _kind(f) in STILL and os.path.splitext(f)[0] in stems]
 
 
+def unusable(folder: Path) -> list[str]:
+    """Return the media files below a folder, or objects, whose names no cell can hold, sorted."""
+    return sorted(file for file, is_usable in _media_files(folder) if not is_usable)
+
+
 def _files(folder: Path) -> Iterator[str]:
-    """Iterate over the media files below a folder, as relative paths with ``/``."""
+    """Iterate over the media files below a folder that a manifest can name, see `_media_files`."""
+    return (file for file, is_usable in _media_files(folder) if is_usable)
+
+
+def _media_files(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Iterate over the media files below a folder, as relative paths with ``/``.
+
+    Yields:
+        The path, and whether a cell of a manifest can hold it: ``a?.wav`` in a bucket would be a
+        query, ``x.tar!a.wav`` a member of a shard, and blanks at the ends of cells do not count.
+
+    Raises:
+        ManifestError: a name of a local file is not plain text.
+    """
+    url = url_of(folder)
+    root = url or os.path.abspath(folder)
     for parent, names in walk_folders(folder):
         base = os.path.relpath(parent, folder).replace(os.sep, "/")
         for name in names:
             file = name if base == "." else f"{base}/{name}"
             if _kind(name) in VIDEO + AUDIO + STILL and not name.startswith("."):
-                if not file.isprintable():  # bytes that cannot be decoded, or a line break
+                if not file.isprintable() and url is None:  # undecoded bytes, or a line break
                     raise ManifestError(f"{folder}: rename {file!r}; its name is not plain text")
-                yield file
+                yield file, _is_usable(file, root)
+
+
+def _is_usable(file: str, root: str) -> bool:
+    """Return whether a relative path means the same file as a cell of a manifest."""
+    if not file.isprintable() or file != file.strip() or ("!" in file and _is_member(file)):
+        return False
+    try:
+        return inside(file, root) == file
+    except ValueError:
+        return False
+
+
+def _is_member(file: str) -> bool:
+    return parse_address(file).member is not None
 
 
 def _kind(file: str) -> str:

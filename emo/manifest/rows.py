@@ -111,6 +111,7 @@ def _read_far(url: str, path: Path) -> TextTable:
     Raises:
         ManifestError: it cannot be read.
     """
+    url = _checked(url)
     kind = extension(path)
     data = far_bytes(url)
     if kind != ".parquet" and has_long_line(data):
@@ -128,11 +129,23 @@ def far_bytes(url: str) -> bytes:
     from emo.store.backend.far_table import read_far_table  # not needed for local tables
 
     try:
-        return read_far_table(checked_url(url), MOST_TABLE_BYTES)
+        return read_far_table(_checked(url), MOST_TABLE_BYTES)
     except ManifestError:
         raise
-    except (EmoError, OSError, ValueError) as error:
+    except (EmoError, OSError) as error:
         raise ManifestError(f"{error}") from error
+
+
+def _checked(url: str) -> str:
+    """Return a URL that may be read.
+
+    Raises:
+        ManifestError: it may not, see :func:`checked_url`.
+    """
+    try:
+        return checked_url(url)
+    except ValueError as error:
+        raise ManifestError(str(error)) from None
 
 
 def _parsed(data: bytes, path: Path, kind: str) -> TextTable:

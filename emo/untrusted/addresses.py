@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from emo.errors import LOGIN
+
 URL_SCHEMES = ("s3", "gs", "az", "https")
 """Kinds of URLs that media and manifests may have."""
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://?(.*)", re.DOTALL)
@@ -78,8 +80,30 @@ def hide_secrets(url: str) -> str:
     >>> hide_secrets("https://me:word@host.org/a.mp4?X-Amz-Signature=0f3c")
     'https://host.org/a.mp4'
     """
-    plain = re.split(r"[?#]", url, maxsplit=1)[0]
-    return re.sub(r"(://?)[^/]*@", r"\1", plain)
+    return re.split(r"[?#]", LOGIN.sub(r"\1", url), maxsplit=1)[0]
+
+
+def check_no_secrets(url: str) -> None:
+    """Refuse a URL that holds what may be a secret; the message does not show it.
+
+    Raises:
+        ValueError: it has a user name, password or query, or, if it is none of a bucket, a
+            fragment.
+    """
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    is_https = scheme.lower() == "https"
+    # a password with a slash leaves "KEY:SEC" as the host; only https has a number there, the port
+    has_password = ":" in host and not (is_https and re.fullmatch(r"[^:]*:\d*|\[.*", host))
+    if "@" in host or has_password or "?" in url or (is_https and "#" in url):
+        shown = hide_secrets(url)[:200]
+        if has_password and ":" in shown.partition("://")[2].partition("/")[0]:
+            shown = f"{scheme}://…"
+        raise ValueError(
+            f"{shown}: a user name, password, query or fragment stands in the "
+            "URL; it may be a secret, which must not reach job folders and logs. Leave it out; "
+            "credentials of buckets are read from the environment"
+        )
 
 
 def checked_url(url: str) -> str:
@@ -95,12 +119,7 @@ def checked_url(url: str) -> str:
         expected = "://, ".join(URL_SCHEMES)
         raise ValueError(f"{shown[:200]} is a URL of a kind that is not read; use {expected}://")
     host, _, name = rest.partition("/")
-    if "@" in host or "?" in url or (scheme == "https" and "#" in url):
-        raise ValueError(
-            f"{shown[:200]}: a user name, password, query or fragment stands in the URL; it may be "
-            "a secret, which must not reach job folders and logs. Leave it out; credentials of "
-            "buckets are read from the environment"
-        )
+    check_no_secrets(url)
     if not host or not name.strip("/") or not url.isprintable():
         owner = "HOST" if scheme == "https" else "BUCKET"
         raise ValueError(f"{shown[:200]!r}: expected {scheme}://{owner}/NAME")

@@ -21,7 +21,7 @@ from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
 from emo.extract.decode.pictures.video import read_pictures
 from emo.extract.decode.sound.audio import ClipSound, read_sound
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.sources.bodies import looking
+from emo.extract.decode.sources.bodies import counted_later
 from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
@@ -111,6 +111,7 @@ def _pictures_of(
     return pictures, views
 
 
+@counted_later()
 def probe_seconds(source: ClipSource) -> float | None:
     """Return the clip's length in seconds as its file's headers declare it; None: unknown.
 
@@ -118,13 +119,12 @@ def probe_seconds(source: ClipSource) -> float | None:
     """
     path = source.video
     try:
-        with looking():
-            if path is None or is_still(path):
-                path = source.audio
-            if path is None:
-                return None
-            with open_media(path) as container:
-                declared = declared_seconds(container)
+        if path is None or is_still(path):
+            path = source.audio
+        if path is None:
+            return None
+        with open_media(path) as container:
+            declared = declared_seconds(container)
     except MediaError:
         return None
     end = declared if source.end_seconds is None else source.end_seconds

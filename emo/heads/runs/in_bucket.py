@@ -17,8 +17,9 @@ from emo.errors import FitError, StoreError
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.test_ledger import LEDGER
 from emo.store.backend.atomic import appearing
-from emo.store.backend.cache_folder import cache_folder
+from emo.store.backend.cache_folder import RUNS, cache_folder
 from emo.store.backend.commit import TEMPORARY, is_abandoned
+from emo.store.backend.location import location
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import SCHEMES, ObjectPath
 from emo.store.backend.parallel import at_once
@@ -54,14 +55,16 @@ def near_run(path: Path | str | ObjectPath) -> Path:
 
     Raises:
         FitError: there is no run, or it is too large or was replaced while it was read.
-        StoreError: the object store does not answer.
+        StoreError: the object store does not answer, or the URL is none of a bucket.
     """
     far = far_run(path)
     if far is None:
-        return Path(str(path))
+        near = location(str(path))  # refuses other URLs
+        assert isinstance(near, Path)
+        return near
     found = _listed(far)
     state = "\n".join(f"{name} {each.st_size} {each.etag}" for name, each in found.items())
-    versions = cache_folder() / "runs" / hashlib.sha256(str(far).encode()).hexdigest()[:32]
+    versions = cache_folder() / RUNS / hashlib.sha256(str(far).encode()).hexdigest()[:32]
     version = versions / hashlib.sha256(state.encode()).hexdigest()[:32]
     if not version.exists():
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from emo.errors import ManifestError
 from emo.manifest.folder import AUDIO, STILL, VIDEO
 from emo.manifest.rows import TextTable
+from emo.untrusted.addresses import Address, hide_secrets, parse_address
 
 MOST_SHARDS = 1_000_000
 """Most shards that braces may mean."""
@@ -49,10 +50,24 @@ def expand_braces(word: str) -> Iterator[str]:
         return
     first, last = int(found[1]), int(found[2])
     if not 0 <= last - first < MOST_SHARDS:
-        raise ManifestError(f"{word}: expected rising numbers, at most {MOST_SHARDS:,} shards")
+        raise ManifestError(
+            f"{hide_secrets(word)}: expected rising numbers, at most {MOST_SHARDS:,} shards"
+        )
     for number in range(first, last + 1):
         text = f"{number:0{len(found[1])}}"
         yield from expand_braces(word[: found.start()] + text + word[found.end() :])
+
+
+def is_usable_member(file: str, name: str) -> bool:
+    """Return whether a cell of a manifest can name a member.
+
+    Args:
+        file: path or URL of the shard.
+        name: name of the member.
+    """
+    cell = f"{file}!{name}@1+1"
+    is_plain = name.isprintable() and name == name.strip()
+    return is_plain and parse_address(cell) == Address(file, name, 1, 1)
 
 
 def shard_rows(shards: Iterable[Shard]) -> TextTable:

@@ -2,6 +2,6 @@
 
 Promises: nothing here knows what the files hold.
 
-May import: errors, store.recipe.
+May import: errors, store.recipe, untrusted.
 Read first: location.py.
 """

@@ -14,6 +14,8 @@ FOLDER = "EMO_CACHE"
 """Environment variable that names the folder; if unset, ``emo`` in the user's cache folder."""
 GIBIBYTES = "EMO_CACHE_GIB"
 """Environment variable that limits the folder's size, in GiB."""
+RUNS = "runs"
+"""Name of the folder in it that holds copies of runs in buckets."""
 USUAL_GIBIBYTES = 50
 """Limit of the folder's size when the variable is unset."""
 _CHECK_BYTES = 2**28

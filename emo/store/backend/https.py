@@ -8,13 +8,14 @@ servers that have no ranges, so that Python's own client is used here.
 
 import http.client
 import ipaddress
+import math
 import random
 import socket
 import ssl
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote, urljoin, urlsplit
 
 from emo.errors import EmoError
@@ -32,6 +33,8 @@ _PIECE_BYTES = 2**18
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_PLATFORM = ipaddress.ip_address("168.63.129.16")
+"""Public by its number, but the address of Azure's own service in every machine there."""
 _allowed: set[str] = set()
 
 
@@ -45,6 +48,25 @@ class _TooSlowError(Exception):
 
 class _PassingError(Exception):
     """What may go well when it is tried again."""
+
+
+class _EndingSocket(ssl.SSLSocket):
+    """A socket that reads until a time only, however slowly the head or a body comes."""
+
+    end = math.inf
+    """Time of the monotonic clock after which nothing is read."""
+
+    def read(self, size: int = 1024, buffer: Any = None) -> Any:
+        """Read decrypted bytes; the methods of sockets call it.
+
+        Raises:
+            _TooSlowError: the time is over.
+        """
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise _TooSlowError
+        self.settimeout(min(QUIET_SECONDS, left))
+        return ssl.SSLSocket.read(self, size, buffer)
 
 
 def allow_hosts(hosts: Iterable[str]) -> None:
@@ -83,9 +105,11 @@ def download(
         out.truncate()
         try:
             return _download_once(url, out, most_bytes, end)
-        except _TooSlowError as error:
-            raise HttpsError(f"{url}: not read within {most_seconds:g} s (--timeout)") from error
-        except (_PassingError, OSError, http.client.HTTPException) as error:
+        except (_TooSlowError, _PassingError, OSError, http.client.HTTPException) as error:
+            is_late = isinstance(error, TimeoutError) and time.monotonic() >= end
+            if is_late or isinstance(error, _TooSlowError):
+                late = f"{url}: not read within {most_seconds:g} s (--timeout)"
+                raise HttpsError(late) from error
             why = str(error) or type(error).__name__
             if number == TRIES or time.monotonic() > end:
                 times = "once" if number == 1 else f"{number} times"
@@ -183,7 +207,11 @@ def _connected(at: str, url: str, end: float) -> http.client.HTTPSConnection:
     connection = http.client.HTTPSConnection(host, port, timeout=quiet)
     plain = socket.create_connection((addresses[0], port), timeout=quiet)
     try:
-        connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        context = ssl.create_default_context()
+        context.sslsocket_class = _EndingSocket
+        secure = context.wrap_socket(plain, server_hostname=host)
+        assert isinstance(secure, _EndingSocket)
+        secure.end, connection.sock = end, secure
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise HttpsError(f"{what} has no valid certificate: {error.verify_message}") from error
@@ -199,11 +227,15 @@ def is_public(address: str) -> bool:
     >>> [is_public(a) for a in ("93.184.216.34", "169.254.169.254", "::ffff:10.0.0.1")]
     [True, False, False]
     """
-    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip, inner = ipaddress.ip_address(address.partition("%")[0]), None
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
         if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None and not inner.is_global:
             return False
+        if ip.is_site_local:
+            return False
+    if _PLATFORM in (ip, inner):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from emo.errors import StoreError
 from emo.store.backend.object_path import SCHEMES, ObjectPath
+from emo.untrusted.addresses import hide_secrets
 
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/")
 """Start of a URL, also of one that has lost a slash; unlike a Windows drive (a single letter)."""
@@ -30,7 +31,7 @@ def location(words: "str | Path | ObjectPath") -> Location:
     if found := ObjectPath.parse(text):
         return found
     if _URL.match(text):
-        scheme = text.partition(":")[0]
+        scheme, text = text.partition(":")[0], hide_secrets(text)
         if scheme in SCHEMES:
             raise StoreError(f"{text}: expected {scheme}://BUCKET/NAME, given as text, not as Path")
         raise StoreError(f"{text}: expected a folder, or {'://, '.join(SCHEMES)}:// and a bucket")
@@ -48,7 +49,8 @@ def local(path: Path, what: str) -> Path:
         StoreError: ``path`` is a URL.
     """
     if _URL.match(str(path)):
-        url = str(path).replace(":/", "://", 1) if "://" not in str(path) else path
+        text = hide_secrets(str(path))
+        url = text.replace(":/", "://", 1) if "://" not in text else text
         raise StoreError(
             f"{url}: {what} must be a local file or folder; write it locally, then copy it to the "
             "bucket"

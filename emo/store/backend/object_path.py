@@ -16,6 +16,7 @@ from emo.errors import StoreError
 if TYPE_CHECKING:
     from emo.store.backend.bucket import Bucket
 from emo.store.backend.object_facts import ObjectFacts
+from emo.untrusted.addresses import check_no_secrets
 
 SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)(?:/(.*))?", re.DOTALL)
@@ -36,10 +37,17 @@ class ObjectPath:
 
         >>> str(ObjectPath.parse("s3://bucket/features/") / "classic")
         's3://bucket/features/classic'
+
+        Raises:
+            StoreError: it holds what may be a secret, such as a password or a signed query.
         """
         found = _URL.fullmatch(url)
         if not found:
             return None
+        try:
+            check_no_secrets(url)
+        except ValueError as error:
+            raise StoreError(str(error)) from None
         scheme, name, key = found.groups()
         return cls(f"{scheme}://{name}", "/".join(filter(None, (key or "").split("/"))))
 

@@ -12,7 +12,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.store.backend.commit import LOCK, TEMPORARY, is_abandoned
 from emo.store.backend.location import Location
-from emo.store.erase.edits import ErasedClips, edit_of, parquet_texts
+from emo.store.erase.edits import ErasedClips, edit_of, parquet_texts, utf_8_of
 from emo.store.erase.files import (
     UNFINISHED,
     contents,
@@ -203,6 +203,8 @@ class SearchedArea:
             found.not_examined.append(shown)
         elif isinstance(path, Path) and bytes(data[:2]) == b"PK" and zipfile.is_zipfile(path):
             self._scan_zip(path, found)
+        elif (text := utf_8_of(bytes(data))) is not None and self.clips.pattern.is_in(text):
+            found.hits.append(Remnant(shown, "an id, in a text of UTF-16"))
         elif self._edits(path):
             found.hits.append(Remnant(shown, "an entry of a clip"))
 

@@ -5,6 +5,7 @@ before. Rows, list items and JSON entries go if they *are* the clip (an id of th
 lines of plain text if they name it.
 """
 
+import codecs
 import csv
 import hashlib
 import io
@@ -16,6 +17,7 @@ from typing import Any
 
 from emo.errors import StoreError
 from emo.store.erase.spelled import IdPattern, is_distinct
+from emo.untrusted.addresses import parse_address
 
 _ID_COLUMNS = ("id", "clip", "query", "truth", "neighbour", "match", "duplicate")
 """Columns of tables whose cells are ids of clips, besides those that end in ``_id``."""
@@ -26,6 +28,8 @@ _HOLDERS = (
     "sources",
 )  # fmt: skip
 """Keys of JSON below which any text may be an id, also one such as ``12`` or ``audio``."""
+_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+"""Mark at the begin of a text that spreadsheets export as UTF-16 -> its encoding."""
 _FIGURE = re.compile(rb"<figure>.*?</figure>", re.DOTALL)
 _GONE = object()
 
@@ -67,6 +71,9 @@ def edit_of(name: str, data: bytes, clips: ErasedClips) -> Edit | None:
         data: its bytes.
         clips: the clips to take out.
     """
+    if (inner := utf_8_of(data)) is not None:
+        mark, edit = data[:2], edit_of(name, inner, clips)
+        return edit and Edit(mark + edit.data.decode().encode(_WIDE[mark]))
     kind = name.lower().rpartition(".")[2]
     if kind in ("jsonl", "ndjson"):
         return json_lines(data, clips, is_plan=name == "parts.jsonl")
@@ -77,6 +84,16 @@ def edit_of(name: str, data: bytes, clips: ErasedClips) -> Edit | None:
     editor = editors.get(kind, text if is_text(data) else None)
     new = data if editor is None else editor(data, clips)
     return None if new == data else Edit(new)
+
+
+def utf_8_of(data: bytes) -> bytes | None:
+    """Return the UTF-8 of a text that is marked as UTF-16; None: it is no such text."""
+    if data[:2] not in _WIDE:
+        return None
+    try:
+        return data[2:].decode(_WIDE[data[:2]]).encode()
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        return None
 
 
 def is_text(data: bytes) -> bool:
@@ -92,6 +109,9 @@ def is_text(data: bytes) -> bool:
 
 def table(data: bytes, clips: ErasedClips, *, delimiter: str = ",") -> bytes:
     """Return a CSV table without the rows of the clips; other rows keep their bytes."""
+    first = data.partition(b"\n")[0]
+    if delimiter == "," and b"," not in first:
+        delimiter = ";" if b";" in first else "\t" if b"\t" in first else ","
     try:
         rows = list(_raw_rows(data, delimiter))
     except (csv.Error, UnicodeDecodeError):
@@ -172,7 +192,7 @@ def _line(line: bytes, clips: ErasedClips, names: dict[str, str]) -> bytes:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return b"" if clips.pattern.is_in(line) else line
-    kept = _without(found, clips)
+    kept = _without_objects(_without(found, clips))
     if isinstance(kept, dict) and kept.get("clips") in names and {"ids", "run"} & kept.keys():
         kept = {**kept, "clips": names[kept["clips"]]}
     if kept is _GONE:
@@ -183,6 +203,25 @@ def _line(line: bytes, clips: ErasedClips, names: dict[str, str]) -> bytes:
     if len(new) > len(line):  # another spelling of the same; the shortest one fits
         new = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
     return new if len(new) <= len(line) else b""
+
+
+def _without_objects(line: Any) -> Any:
+    """Return a line of a job's plan without the media objects that no clip of it names.
+
+    URL, size and ETag of an object, which may be a hash of its bytes, stand apart from the clips.
+    """
+    if not (isinstance(line, dict) and isinstance(line.get("objects"), dict)):
+        return line
+    rows = line.get("rows")
+    cells = [
+        cell
+        for row in (rows if isinstance(rows, list) else ())
+        for cell in (row.values() if isinstance(row, dict) else ())
+        if isinstance(cell, str)
+    ]
+    named = {parse_address(cell).file for cell in cells}
+    kept = {url: facts for url, facts in line["objects"].items() if url in named}
+    return {**line, "objects": kept}
 
 
 def _new_names(data: bytes, clips: ErasedClips) -> dict[str, str]:

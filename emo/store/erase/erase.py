@@ -5,8 +5,9 @@ areas hold of them is surveyed and saved; each file is replaced whole; every byt
 So a kill loses nothing else, and the same command goes on from there to the same end.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 import numpy as np
 
 import emo
-from emo.errors import StoreError, plural
+from emo.errors import StoreError, listed, plural
 from emo.machine.table import format_bytes
-from emo.store.backend.cache_folder import cache_folder
+from emo.store.backend.cache_folder import RUNS, cache_folder
 from emo.store.backend.location import Location, location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.area import Remnant, Scan, SearchedArea, read_or_refuse
@@ -26,7 +27,7 @@ from emo.store.erase.heads import keeps_tokens
 from emo.store.erase.spelled import IdPattern, is_distinct
 from emo.store.erase.state import Survey, load_state, remove_state, save_state
 from emo.store.erase.token_rows import TokenFinder
-from emo.store.erased_ids import ERASED, SALT, hashed, write_erased
+from emo.store.erased_ids import ERASED, SALT, hashed, read_erased, write_erased
 from emo.store.store import Store
 
 Step = Callable[[str], None]
@@ -54,6 +55,8 @@ class EraseReport:
     """Bucket -> whether it keeps older versions; None: not known."""
     document: dict[str, Any]
     """The receipt."""
+    unknown: tuple[str, ...] = ()
+    """Ids that no recipe of the store had, and that were not erased from it before."""
 
     @property
     def is_complete(self) -> bool:
@@ -87,6 +90,11 @@ class EraseReport:
                     f"note: {bucket} {how} older versions of what was removed or replaced; a rule "
                     "of the bucket, or its owner, must delete these too"
                 )
+        if self.unknown:
+            lines.append(
+                f"note: no recipe of the store had {len(self.unknown):,} of these ids; if that is "
+                f"not what you expect, compare their spelling: {listed(self.unknown)}"
+            )
         lines += [f"not looked into: {name}" for name in scan.not_examined]
         return lines
 
@@ -121,8 +129,10 @@ def erase(
     others = [location(area) for area in runs]
     for area in others:
         read_or_refuse(area)
+    known, earlier = _known_ids(opened), read_erased(opened.path)
+    unknown = tuple(sorted(ids - known - earlier.among(ids - known)))
     key = write_erased(opened.path, ids)
-    clips = ErasedClips(ids, IdPattern(ids, _kept_ids(opened, ids)))
+    clips = ErasedClips(ids, IdPattern(ids, known - ids))
     areas = [SearchedArea(area, clips) for area in _outermost([opened.path, *others])]
     step("looking for the clips")
     survey = _survey(opened.path, key, areas)
@@ -136,17 +146,19 @@ def erase(
     step("scanning every byte")
     scan = _scan(areas, survey, () if is_head_removed else with_tokens, clips)
     report = _report(opened.path, key, survey, scan, with_tokens, areas, clips)
+    report = replace(report, unknown=unknown)
     if report.is_complete:
         remove_state(opened.path, key)
     return report
 
 
-def _kept_ids(store: Store, ids: frozenset[str]) -> set[str]:
-    kept: set[str] = set()
+def _known_ids(store: Store) -> set[str]:
+    """Return the ids of all clips that a recipe of the store has, finished or failed."""
+    known: set[str] = set()
     for folder in store.recipes.values():
-        kept.update(folder.ids)
-        kept.update(folder.failures)
-    return kept - ids
+        known.update(folder.ids)
+        known.update(folder.failures)
+    return known
 
 
 def _outermost(areas: Sequence[Location]) -> list[Location]:
@@ -180,13 +192,19 @@ def _survey(store: Location, key: str, areas: Sequence[SearchedArea]) -> Survey:
 
 
 def _clear_caches(areas: Sequence[SearchedArea], survey: Survey, clips: ErasedClips) -> None:
-    """Remove what this machine's cache of bucket parts may hold of the clips.
+    """Remove what this machine's cache holds of the clips: copies of runs, and bytes of parts.
 
-    It can be fetched again, so an id is looked for inside of words, too, as indices hold them.
+    They can be fetched again, so in parts an id is looked for inside of words, too, as indices hold
+    them.
     """
+    finder = survey.rows.finder()
+    for run in sorted((cache_folder() / RUNS).glob("*")):
+        found = Scan()
+        SearchedArea(run, clips).scan(finder, found)
+        if found.hits:
+            shutil.rmtree(run, ignore_errors=True)
     if not any(isinstance(each.path, ObjectPath) for each in areas):
         return
-    finder = survey.rows.finder()
     for path in sorted(cache_folder().rglob("*")) if cache_folder().is_dir() else ():
         if path.is_file() and path.parent.name == "parts":
             with contents(path) as data:

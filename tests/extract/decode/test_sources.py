@@ -168,6 +168,20 @@ def test_limits_of_the_user_hold_for_objects(media, bucket, object_server, monke
         object_server.faults = []
 
 
+def test_requests_of_a_first_look_are_counted_when_the_clip_is_decoded(
+    media, bucket, object_server
+):
+    """Plans look at the headers of some clips; what was fetched then stays in memory."""
+    upload(bucket, media)
+    size = (media / "a.mkv").stat().st_size
+    source, before = source_of(Clip("c", video=f"{bucket}/clips/a.mkv"), media), bodies.fetched()
+    assert probe_seconds(source) > 0
+    assert bodies.fetched() == before
+    for _ in range(2):
+        load_media(source, NEEDS)
+        assert bodies.fetched() == (before[0] + 1, before[1] + size)
+
+
 def test_missing_objects_members_and_shards(media, bucket, object_server):
     upload(bucket, media)
     assert probe_seconds(source_of(Clip("c", video=f"{bucket}/no.mp4"), media)) is None
@@ -176,6 +190,26 @@ def test_missing_objects_members_and_shards(media, bucket, object_server):
     assert "no such file" in decoded("none.tar!a.mp4", media)
     far = decoded(f"{bucket}/clips/shard.tar!a.mp4@5+99999999", media)
     assert "ends before the member" in far
+    assert "run `emo manifest tar` again" in far
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_position_of_another_member_fails_the_clip(media, tmp_path, kind):
+    names = ["a.wav", f"{'d' * 90}/{'e' * 60}.wav"]
+    names += [] if kind == tarfile.USTAR_FORMAT else ["ü" * 300 + ".wav"]
+    with tarfile.open(tmp_path / "x.tar", "w", format=kind) as tar:
+        for name in (*names, "last.wav"):
+            tar.add(media / "a.wav", name)
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        found = {each.name: (each.offset_data, each.size) for each in tar}
+    here = decoded("a.wav", media)
+    for name in names:
+        offset, size = found[name]
+        other = found["last.wav"][0]
+        assert decoded(f"x.tar!{name}@{offset}+{size}", tmp_path) == here
+        for wrong in (f"{other}+{size}", f"{offset}+{size - 512}", f"{offset + 512}+9", "9+9"):
+            said = decoded(f"x.tar!{name}@{wrong}", tmp_path)
+            assert "run `emo manifest tar` again" in said
 
 
 def test_a_packed_tar_is_refused(tmp_path):

@@ -272,3 +272,43 @@ def test_parts_end_where_a_shard_would_be_divided():
     assert [clip.id for clip in by_file(mixed)] == ["a0", "a1", "a2", "b0", "b1", "b2"]
     cells = ("a.tar!2.mp4@900+1", "a.tar!1.mp4@512+1")
     assert [c.id for c in by_file([Clip(v, video=v) for v in cells])] == [*reversed(cells)]
+
+
+def test_what_of_a_shard_is_no_clip_is_said(emo, tmp_path):
+    for name in ("x.tar", "y.tar"):
+        with tarfile.open(tmp_path / name, "w") as tar:
+            link, folder = tarfile.TarInfo("l.wav"), tarfile.TarInfo("d")
+            link.type, link.linkname, folder.type = tarfile.SYMTYPE, "a.wav", tarfile.DIRTYPE
+            tar.addfile(link)
+            tar.addfile(folder)
+            for member in ("a.wav", "a.wav", "n\nl.wav"):
+                tar.addfile(tarfile.TarInfo(member))
+    (tmp_path / "x.tar").write_bytes(2 * (tmp_path / "y.tar").read_bytes())
+    code, out, _ = emo("manifest", "tar", "x.tar", "--out", "m.csv")
+    assert code == 0
+    assert out.count("x.tar: ") == 4
+    for said in (
+        "1 member of a name that occurred before; the last of each name counts: 'a.wav'",
+        "1 member left out, which are links, sparse or special files: 'l.wav'",
+        "bytes behind its end are not read, perhaps a second archive",
+        "1 member left out, no manifest can hold the names: 'n\\nl.wav'",
+    ):
+        assert said in " ".join(out.split())
+    assert len(read_manifest(tmp_path / "m.csv").clips) == 1
+    assert "behind its end" not in emo("manifest", "tar", "y.tar", "--out", "y.csv")[1]
+
+
+def test_names_that_no_cell_can_hold_are_left_out_and_said(emo, tmp_path, bucket, object_server):
+    store = from_url(bucket, client_options={"allow_http": True})
+    for name in ("q?m=1.wav", "a.wav", "x.tar!y.wav"):
+        obstore.put(store, f"odd/{name}", b"x")
+    code, out, _ = emo("manifest", "folder", f"{bucket}/odd", "--out", "m.csv")
+    assert code == 0
+    out = " ".join(out.split())
+    assert "left out, no manifest can hold the names: 2: 'q?m=1.wav', 'x.tar!y.wav'" in out
+    assert (tmp_path / "m.csv").read_text().splitlines()[1:] == ["a.wav"]
+    (tmp_path / "near").mkdir()
+    for name in ("a.wav", "x.tar!y.wav"):
+        (tmp_path / "near" / name).write_bytes(b"x")
+    out = emo("manifest", "folder", "near", "--out", "near.csv")[1]
+    assert "no manifest can hold the names: 1: 'x.tar!y.wav'" in out

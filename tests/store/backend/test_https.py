@@ -1,6 +1,7 @@
 """Files by https: only of allowed hosts, never of the own network, and tried again."""
 
 import io
+import time
 
 import pytest
 
@@ -72,6 +73,16 @@ def test_the_time_for_a_file_ends_its_tries(server):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("drip", ["drip head", "drip chunk"])
+def test_an_answer_that_drips_ends_with_the_time(server, drip):
+    server.answers["/a.bin"] = [drip]
+    began = time.monotonic()
+    with pytest.raises(HttpsError, match=r"a\.bin: not read within 0\.4 s \(--timeout\)"):
+        download("https://media.example/a.bin", io.BytesIO(), 10**6, most_seconds=0.4)
+    assert time.monotonic() - began < 2
+    assert len(server.requests) == 1
+
+
 def test_hosts_must_be_allowed(server):
     assert "add --allow-host mirror.example" in refused(host="mirror.example")
     assert server.requests == []
@@ -133,6 +144,7 @@ def test_a_wrong_certificate_is_refused(server, monkeypatch):
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
         "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "fe80::1%eth0", "fc00::1", "::",
         "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "fd00:ec2::254",
+        "fec0::1", "168.63.129.16", "::ffff:168.63.129.16",
     ],
 )  # fmt: skip
 def test_private_addresses(address):

@@ -23,7 +23,12 @@ def test_objects_and_the_cache_hold_nothing_afterwards(bucket, object_server, tm
     (folder.path.parent.parent / "runs" / "a").write_bytes(b"")
     for name, text in (("run.json", "{}"), ("clips.csv", "id,split\nann_c1,val\nann_c0,val\n")):
         (folder.path.parent.parent / "runs" / "first" / name).write_bytes(text.encode())
+    copies = [cache_folder() / "runs" / name / "v" / "first" for name in ("1", "2")]  # of runs
+    for copy, clip_id in zip(copies, ("ann_c1", "ann_c0"), strict=True):
+        copy.mkdir(parents=True)
+        (copy / "clips.csv").write_text(f"id,split\n{clip_id},val\n")
     report = erase(store.path, ["ann_c1"], runs=[f"{bucket}/runs"])
+    assert [copy.exists() for copy in copies] == [False, True]
     assert report.is_complete, report.lines()
     assert report.versioned == {bucket: False}
     assert [each.clips for each in report.survey.fitted.values()] == [{"val": 1}]

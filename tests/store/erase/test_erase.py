@@ -282,6 +282,51 @@ def test_lines_of_a_jobs_plan_keep_their_positions():
     }  # fmt: skip
 
 
+def test_a_plan_keeps_no_object_of_an_erased_clip():
+    """The ETag of an object may be the MD5 of its bytes."""
+    rows = [{"id": k, "audio": f"s3://b/{k[-1]}.tar!x.wav@512+9"} for k in ("ann/clip_1", "bob_2")]
+    objects = {"s3://b/1.tar": [9, "a"], "s3://b/2.tar": [9, "b"]}
+    line = {"part": 0, "todo": {}, "rows": rows, "objects": objects}
+    clips = ErasedClips(frozenset(GONE), IdPattern(GONE, KEPT))
+    edit = edit_of("parts.jsonl", json.dumps(line).encode() + b"\n", clips)
+    assert json.loads(edit.data) == {
+        **line, "rows": rows[1:], "objects": {"s3://b/2.tar": [9, "b"]}
+    }  # fmt: skip
+    assert edit_of("parts.jsonl", edit.data, clips) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_spreadsheets_utf_16_is_looked_into(encoding):
+    clips = ErasedClips(frozenset(GONE), IdPattern(GONE, KEPT))
+    mark, words = "\ufeff".encode(encoding), f"id\tä\r\n{GONE[1]}\tx\r\n{KEPT[0]}\ty\r\n"
+    for name in ("a.csv", "a.tsv", "a.txt"):
+        edit = edit_of(name, mark + words.encode(encoding), clips)
+        assert edit.data == mark + f"id\tä\r\n{KEPT[0]}\ty\r\n".encode(encoding)
+        assert edit_of(name, edit.data, clips) is None
+
+
+def test_a_table_separated_by_semicolons_loses_its_rows():
+    clips = ErasedClips(frozenset(GONE), IdPattern(GONE, KEPT))
+    edit = edit_of("a.csv", f"id;b\n{GONE[1]};1,5\n{KEPT[0]};2,5\n".encode(), clips)
+    assert edit.data == f"id;b\n{KEPT[0]};2,5\n".encode()
+
+
+def test_utf_16_that_cannot_be_taken_out_is_a_hit(store, filled, tmp_path):
+    (tmp_path / "rows.csv").write_text(f"id,note\nx,about {GONE[0]}\n", encoding="utf-16")
+    report = erase(store.path, [GONE[0]], runs=[tmp_path / "rows.csv"])
+    assert [hit.what for hit in report.scan.hits] == ["an id, in a text of UTF-16"]
+
+
+def test_ids_that_the_store_does_not_have_are_named_and_a_file_is_an_area(store, filled, tmp_path):
+    (tmp_path / "rows.csv").write_text(f"id\n{GONE[0]}\n{KEPT[0]}\n")
+    report = erase(store.path, [GONE[0], "ann/clp_1"], runs=[tmp_path / "rows.csv"])
+    assert report.is_complete
+    assert (tmp_path / "rows.csv").read_text() == f"id\n{KEPT[0]}\n"
+    assert "had 1 of these ids" in (said := "\n".join(report.lines()))
+    assert "spelling: ann/clp_1" in said
+    assert not erase(store.path, [GONE[0], "ann/clp_1"]).unknown
+
+
 def test_parquet_and_compressed_files_are_looked_into(store, filled, tmp_path):
     pyarrow, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     area = tmp_path / "pred"

@@ -42,41 +42,24 @@ class _Fetched(local):
 
     requests: int = 0
     size_bytes: int = 0
-    is_looking: bool = False
-
-    def add(self, file: str, requests: int, size_bytes: int) -> None:
-        if self.is_looking:
-            with _owed_lock:
-                before = _owed.get(file, (0, 0))
-                _owed[file] = (before[0] + requests, before[1] + size_bytes)
-        else:
-            self.requests += requests
-            self.size_bytes += size_bytes
-
-    def take_owed(self, file: str) -> None:
-        if not self.is_looking and file in _owed:
-            with _owed_lock:
-                requests, size_bytes = _owed.pop(file, (0, 0))
-            self.add(file, requests, size_bytes)
+    is_later: bool = False
+    """Whether the thread only looks at headers, see :func:`counted_later`."""
 
 
 _fetched = _Fetched()
-_owed: dict[str, tuple[int, int]] = {}
-"""File -> requests and bytes by looks at it, which nobody has counted yet."""
-_owed_lock = Lock()
 
 
 @contextmanager
-def looking() -> Iterator[None]:
-    """Count what this thread fetches inside for the next one that reads the same file.
+def counted_later() -> Iterator[None]:
+    """Count what the block fetches for the thread that uses the file next, which decodes it.
 
-    A look at a file's length, before its clip is decoded, is often the only request for it.
+    A job looks at the headers of some clips before it decodes them; the bytes stay in memory.
     """
-    before, _fetched.is_looking = _fetched.is_looking, True
+    before, _fetched.is_later = _fetched.is_later, True
     try:
         yield
     finally:
-        _fetched.is_looking = before
+        _fetched.is_later = before
 
 
 def fetched() -> tuple[int, int]:
@@ -95,6 +78,18 @@ class Body(ABC):
     """Whether the bytes are in memory."""
     members: dict[str, tuple[int, int]] | None = None
     """Members of a tar shard, once they were searched, see :mod:`tar_shard`."""
+    notes: tuple[str, ...] = ()
+    """What of a tar shard is not read, in sentences, once its members were searched."""
+    uncounted: tuple[int, int] = (0, 0)
+    """Requests and bytes that no thread has counted yet."""
+
+    def count(self, requests: int = 0, size_bytes: int = 0) -> None:
+        """Count requests and bytes, and those left uncounted, for the calling thread."""
+        requests, size_bytes = requests + self.uncounted[0], size_bytes + self.uncounted[1]
+        self.uncounted = (requests, size_bytes) if _fetched.is_later else (0, 0)
+        if not _fetched.is_later:
+            _fetched.requests += requests
+            _fetched.size_bytes += size_bytes
 
     @abstractmethod
     def read(self, start: int, stop: int) -> bytes:
@@ -178,7 +173,7 @@ class _Blocks(Body):
                 ]
                 with as_media_errors(self._url):
                     self._part.fetch(ends)
-                _fetched.add(self._url, len(ends), sum(stop - start for start, stop in ends))
+                self.count(len(ends), sum(stop - start for start, stop in ends))
                 self._fetched.update(lacking)
 
 
@@ -201,6 +196,7 @@ class _Kept:
             with self._lock:
                 if key in self._bodies:
                     self._bodies.move_to_end(key)
+                    self._bodies[key].count()
                     return self._bodies[key]
                 when, failure = self._failures.get(key, (-FAILURE_SECONDS, None))
             if failure is not None and time.monotonic() - when < FAILURE_SECONDS:
@@ -257,9 +253,7 @@ def body_of(file: str, *, is_shard: bool = False) -> Body:
         MediaError: the file cannot be read.
     """
     most = None if is_shard else media_limits().file_bytes
-    found = _kept(os.getpid()).get(file, most)  # a forked process has its own
-    _fetched.take_owed(file)
-    return found
+    return _kept(os.getpid()).get(file, most)  # a forked process has its own
 
 
 def begin_job(hosts: Iterable[str], limits: MediaLimits) -> None:
@@ -347,8 +341,9 @@ def _object(url: str, most_bytes: float | None) -> Body:
             return _Blocks(path, CachedPart(path, facts, bucket), url)
         size = facts.st_size
         data = bucket.read_range(path.key, 0, size, facts) if size else b""
-        _fetched.add(url, 1, size)
-        return _Memory(data, facts.etag)
+        body = _Memory(data, facts.etag)
+        body.count(1, size)
+        return body
 
 
 def _by_https(url: str, most_bytes: float | None) -> Body:
@@ -367,9 +362,12 @@ def _by_https(url: str, most_bytes: float | None) -> Body:
                 download(url, file, most, most_seconds=seconds)
         except EmoError as error:
             raise MediaError(str(error)) from error
-        _fetched.add(url, 1, file.tell())
-        if file.tell() > MOST_IN_MEMORY:
+        body: Body
+        if (size := file.tell()) > MOST_IN_MEMORY:
             unless_kept.pop_all()
-            return _File(file, "")  # the temporary file has no name, and is gone with the process
-        file.seek(0)
-        return _Memory(file.read(), "")
+            body = _File(file, "")  # the temporary file has no name, and is gone with the process
+        else:
+            file.seek(0)
+            body = _Memory(file.read(), "")
+        body.count(1, size)
+        return body

@@ -16,11 +16,16 @@ from typing import BinaryIO, NamedTuple
 from emo.errors import MediaError
 from emo.extract.decode.sources.bodies import Body, body_of
 from emo.extract.decode.sources.object_listing import known_facts
-from emo.extract.decode.sources.tar_shard import members_of
+from emo.extract.decode.sources.tar_shard import is_member_at, members_of
 from emo.untrusted.addresses import Address, is_url, parse_address, without_offset
 
 _BUFFER_BYTES = 2**18
 """Bytes that one read fetches at least from a file that is not in memory."""
+_OLD_POSITION = (
+    "the manifest has at {}; the shard was written again since: run `emo manifest tar` again, and "
+    "extract with --retry-failed"
+)
+"""End of an error message about a member that is not where the manifest says, and what to do."""
 
 
 class FileFacts(NamedTuple):
@@ -111,12 +116,13 @@ class FarFile:
         if address.member is None:
             return body, 0, body.size_bytes
         if address.offset is not None:
+            where = f"{address.offset}+{address.size_bytes}"
             if address.offset + address.size_bytes > body.size_bytes:
-                raise MediaError(
-                    f"{self}: the shard has {body.size_bytes:,} bytes and ends before the member, "
-                    f"which the manifest has at {address.offset}+{address.size_bytes}; write the "
-                    "manifest again with `emo manifest tar`"
-                )
+                found_bytes = f"the shard has {body.size_bytes:,} bytes and ends before the member"
+                raise MediaError(f"{self}: {found_bytes}, which {_OLD_POSITION.format(where)}")
+            if not is_member_at(body, address.member, address.offset, address.size_bytes):
+                found_bytes = "the shard has other bytes in the place of the member"
+                raise MediaError(f"{self}: {found_bytes}, which {_OLD_POSITION.format(where)}")
             return body, address.offset, address.size_bytes
         found = members_of(body, address.file).get(address.member)
         if found is None:

@@ -2,12 +2,16 @@
 
 import io
 import tarfile
+from collections.abc import Iterator
 
-from emo.errors import MediaError
+from emo.errors import LISTED_NAMES, MediaError, listed, plural
 from emo.extract.decode.sources.bodies import Body
 
 MOST_MEMBERS = 1_000_000
 """Most members of one shard."""
+_PIECE_BYTES = 2**20
+MOST_HEADER_BYTES = 2**16
+"""Most bytes before a member in which its header, with a long name, is looked for."""
 
 
 def members_of(body: Body, file: str) -> dict[str, tuple[int, int]]:
@@ -25,20 +29,93 @@ def members_of(body: Body, file: str) -> dict[str, tuple[int, int]]:
     if body.members is not None:
         return body.members
     found: dict[str, tuple[int, int]] = {}
+    again, others = list[str](), list[str]()
     reader = _Reader(body)
     try:
         with tarfile.open(fileobj=reader, mode="r:", encoding="utf-8") as shard:
             for number, member in enumerate(shard):
                 if number >= MOST_MEMBERS:
                     raise MediaError(f"{file}: the shard has more than {MOST_MEMBERS:,} members")
+                if member.size < 0:
+                    raise ValueError(f"the member {member.name!r} has a negative size")
                 shard.members = []  # type: ignore[attr-defined]  # it would keep all of them
                 if member.isreg() and not member.issparse():
+                    again += [repr(member.name)] if member.name in found else []
                     found[member.name] = member.offset_data, member.size
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+                elif not member.isdir():
+                    others.append(repr(member.name))
+            end = shard.offset
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         packed = " (a packed one is not read: unpack it to .tar)" if _is_packed(body) else ""
         raise MediaError(f"{file}: not a tar file that can be read{packed}: {error}") from error
-    body.members = found
+    body.members, body.notes = found, tuple(_notes(again, others, body, end))
     return found
+
+
+def _notes(again: list[str], others: list[str], body: Body, end: int) -> Iterator[str]:
+    """Yield a sentence for each kind of members that are not read.
+
+    Args:
+        again: names of members that occurred before.
+        others: names of members that are no plain files.
+        body: the shard.
+        end: position behind its last member.
+    """
+    if again:
+        yield (
+            f"{plural(len(again), 'member')} of a name that occurred before; the last of each name "
+            f"counts: {listed(again[:LISTED_NAMES])}"
+        )
+    if others:
+        yield (
+            f"{plural(len(others), 'member')} left out, which are links, sparse or special files: "
+            f"{listed(others[:LISTED_NAMES])}"
+        )
+    while end < body.size_bytes:
+        piece = body.read(end, end + _PIECE_BYTES)
+        if piece.count(0) < len(piece):
+            yield (
+                "bytes behind its end are not read, perhaps a second archive; join archives by "
+                "`tar --concatenate`, not by cat"
+            )
+            return
+        end += len(piece)
+
+
+def is_member_at(body: Body, member: str, offset: int, size: int) -> bool:
+    """Return whether the header before a position in a shard is that of a member.
+
+    The header is the block before the member's bytes; a long name lies in the blocks before it.
+
+    Args:
+        body: the bytes of the shard.
+        member: name of the member.
+        offset: position of its first byte.
+        size: its number of bytes.
+
+    Raises:
+        MediaError: the shard cannot be read.
+    """
+    before = body.read(offset - tarfile.BLOCKSIZE, offset) if offset >= tarfile.BLOCKSIZE else b""
+    if (last := _first_header(before)) is None or not last.isreg():
+        return False
+    if (last.name, last.size) == (member, size):
+        return True
+    before = body.read(max(0, offset - MOST_HEADER_BYTES), offset)
+    for start in range(len(before) - 2 * tarfile.BLOCKSIZE, -1, -tarfile.BLOCKSIZE):
+        whole = _first_header(before[start:])
+        if whole is not None and whole.offset_data == len(before) - start:
+            return (whole.name, whole.size) == (member, size)
+    return False
+
+
+def _first_header(data: bytes) -> tarfile.TarInfo | None:
+    """Return the member whose header, with its long name, begins the bytes; None: none does."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8") as shard:
+            return shard.next()
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError):
+        return None
 
 
 def _is_packed(body: Body) -> bool:
