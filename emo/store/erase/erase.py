@@ -16,12 +16,12 @@ import numpy as np
 import emo
 from emo.errors import StoreError, plural
 from emo.machine.table import format_bytes
-from emo.store.backend.cache_folder import cache_folder
 from emo.store.backend.location import Location, location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.area import Remnant, Scan, SearchedArea, read_or_refuse
+from emo.store.erase.caches import clear_caches, scan_caches
 from emo.store.erase.edits import ErasedClips
-from emo.store.erase.files import contents, links_below, remove_file, sha256_of
+from emo.store.erase.files import links_below, remove_file, sha256_of
 from emo.store.erase.heads import keeps_tokens
 from emo.store.erase.spelled import IdPattern, is_distinct
 from emo.store.erase.state import Survey, load_state, remove_state, save_state
@@ -50,6 +50,8 @@ class EraseReport:
     """What is still there."""
     with_tokens: tuple[str, ...]
     """Runs whose heads keep tokens of the clips."""
+    copies: tuple[str, ...]
+    """Names of the runs of which copies were removed from this machine's cache."""
     versioned: dict[str, bool | None]
     """Bucket -> whether it keeps older versions; None: not known."""
     document: dict[str, Any]
@@ -80,6 +82,11 @@ class EraseReport:
             + ("; keeps tokens of them)" if each.path in self.with_tokens else ")")
             for each in survey.fitted.values()
         ]
+        if self.copies:
+            lines.append(
+                f"removed from this machine's cache: copies of {', '.join(self.copies)}; if such a "
+                "run lies in a bucket's folder that --runs did not name, repeat with it"
+            )
         for bucket, keeps in self.versioned.items():
             if keeps is not False:
                 how = "keeps" if keeps else "may keep (it does not say)"
@@ -129,13 +136,13 @@ def erase(
     step("erasing")
     for each in areas:
         each.apply(survey.rows)
-    _clear_caches(areas, survey, clips)
+    copies = clear_caches(areas, survey.rows, clips)
     with_tokens = _heads_with_tokens(survey)
     for run in with_tokens if is_head_removed else ():
         remove_file(location(run) / _WEIGHTS)
     step("scanning every byte")
     scan = _scan(areas, survey, () if is_head_removed else with_tokens, clips)
-    report = _report(opened.path, key, survey, scan, with_tokens, areas, clips)
+    report = _report(opened.path, key, survey, scan, with_tokens, copies, areas, clips)
     if report.is_complete:
         remove_state(opened.path, key)
     return report
@@ -179,22 +186,6 @@ def _survey(store: Location, key: str, areas: Sequence[SearchedArea]) -> Survey:
     return found
 
 
-def _clear_caches(areas: Sequence[SearchedArea], survey: Survey, clips: ErasedClips) -> None:
-    """Remove what this machine's cache of bucket parts may hold of the clips.
-
-    It can be fetched again, so an id is looked for inside of words, too, as indices hold them.
-    """
-    if not any(isinstance(each.path, ObjectPath) for each in areas):
-        return
-    finder = survey.rows.finder()
-    for path in sorted(cache_folder().rglob("*")) if cache_folder().is_dir() else ():
-        if path.is_file() and path.parent.name == "parts":
-            with contents(path) as data:
-                is_held = clips.pattern.may_be_in(data) or finder.is_in(data)
-            if is_held:
-                remove_file(path)
-
-
 def _heads_with_tokens(survey: Survey) -> tuple[str, ...]:
     """Return the runs whose heads keep rows of what they were fitted on."""
     tokens: list[np.ndarray] = list(survey.tokens.values())
@@ -211,8 +202,7 @@ def _scan(
     found, finder = Scan(), survey.rows.finder()
     for each in areas:
         each.scan(finder, found)
-    if any(isinstance(each.path, ObjectPath) for each in areas) and cache_folder().is_dir():
-        SearchedArea(cache_folder(), clips).scan(finder, found)
+    scan_caches(areas, finder, found, clips)
     found.hits += [
         Remnant(f"{run}/{_WEIGHTS}", "a head that keeps tokens; --remove-heads removes its weights")
         for run in with_tokens
@@ -222,7 +212,7 @@ def _scan(
 
 def _report(
     store: Location, key: str, survey: Survey, scan: Scan, with_tokens: Sequence[str],
-    areas: Sequence[SearchedArea], clips: ErasedClips,
+    copies: tuple[str, ...], areas: Sequence[SearchedArea], clips: ErasedClips,
 ) -> EraseReport:  # fmt: skip
     after = {name: sha256_of(location(name)) for name in sorted(survey.before)}
     buckets = {
@@ -257,13 +247,14 @@ def _report(
             each.to_json() | {"keeps_tokens": each.path in with_tokens}
             for each in survey.fitted.values()
         ],
+        "copies_of_runs_removed_from_the_cache": list(copies),
         "buckets_that_keep_versions": buckets,
         "links_not_followed": [
             shown(str(path)) for each in areas for path in links_below(each.path)
         ],
     }  # fmt: skip
     return EraseReport(
-        len(clips.ids), key, survey, after, scan, tuple(with_tokens), buckets, document
+        len(clips.ids), key, survey, after, scan, tuple(with_tokens), copies, buckets, document
     )
 
 

@@ -4,8 +4,10 @@ import urllib.request
 
 import numpy as np
 
+from emo.heads.runs.in_bucket import near_run
 from emo.store import PartWriter, Store
 from emo.store.backend.cache_folder import cache_folder
+from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.erase import erase
 from emo.store.maintain.index import make_index
 from tests.make_store import RECIPE, noise
@@ -31,6 +33,28 @@ def test_objects_and_the_cache_hold_nothing_afterwards(bucket, object_server, tm
     assert list(Store(store.path).ids("toy")) == ["ann_c0", "ann_c2"]
     held = [path.read_bytes() for path in cache_folder().rglob("*") if path.is_file()]
     assert not any(b"ann_c1" in data or secret in data for data in held)
+
+
+def test_copies_of_runs_leave_the_cache_also_of_runs_that_nobody_named(bucket, store, folder):
+    with PartWriter(folder.path, RECIPE) as part:
+        for clip_id, tokens in noise(1, 2, 3).items():
+            part.add(f"ann_{clip_id}", tokens)
+    run = ObjectPath.parse(f"{bucket}/elsewhere/first")
+    (run / "run.json").write_bytes(b"{}")
+    (run / "clips.csv").write_bytes(b"id,split\nann_c1,val\nann_c0,val\n")
+    other = ObjectPath.parse(f"{bucket}/elsewhere/second")
+    (other / "run.json").write_bytes(b'{"note": "ann_c0"}')
+    copy, kept = near_run(run), near_run(other)
+    report = erase(store.path, ["ann_c1"])  # a local store, and the run is not named
+    assert (report.is_complete, report.copies) == (True, ("first",)), report.lines()
+    assert (copy.exists(), kept.exists()) == (False, True)
+    assert "copies of first; if such a run" in "\n".join(report.lines())
+    copy = near_run(run)
+    report = erase(store.path, ["ann_c1"], runs=[f"{bucket}/elsewhere"])
+    assert (report.is_complete, copy.exists()) == (True, False), report.lines()
+    assert near_run(run).joinpath("clips.csv").read_text() == "id,split\nann_c0,val\n"
+    report = erase(store.path, ["ann_c1"], runs=[f"{bucket}/elsewhere"])
+    assert (report.is_complete, report.copies) == (True, ())
 
 
 def test_a_bucket_that_keeps_versions_is_named(bucket, object_server):
