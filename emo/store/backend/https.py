@@ -8,13 +8,14 @@ servers that have no ranges, so that Python's own client is used here.
 
 import http.client
 import ipaddress
+import math
 import random
 import socket
 import ssl
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote, urljoin, urlsplit
 
 from emo.errors import EmoError
@@ -45,6 +46,32 @@ class _TooSlowError(Exception):
 
 class _PassingError(Exception):
     """What may go well when it is tried again."""
+
+
+class _TimedSocket(ssl.SSLSocket):
+    """A connection that is given up at a point in time, also while a server sends byte by byte.
+
+    Status line, headers and the lines between chunks are read by many small reads inside of one
+    call of Python's client, and each of them would begin with the whole time-out anew.
+    """
+
+    end = math.inf
+    """Time of the monotonic clock until which the file must be read."""
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """Read what has come into a buffer; return the number of bytes.
+
+        Raises:
+            _TooSlowError: the time is over.
+            TimeoutError: nothing came for :data:`QUIET_SECONDS`.
+        """
+        self.settimeout(_most_quiet(self.end))
+        try:
+            return super().recv_into(buffer, nbytes, flags)
+        except TimeoutError as error:
+            if time.monotonic() >= self.end:
+                raise _TooSlowError from error
+            raise
 
 
 def allow_hosts(hosts: Iterable[str]) -> None:
@@ -90,7 +117,8 @@ def download(
             if number == TRIES or time.monotonic() > end:
                 times = "once" if number == 1 else f"{number} times"
                 raise HttpsError(f"{url}: {why}; tried {times}") from error
-        time.sleep(PAUSE_SECONDS * 2 ** (number - 1) * (1 + random.random()))
+        pause = PAUSE_SECONDS * 2 ** (number - 1) * (1 + random.random())
+        time.sleep(max(0.0, min(pause, end - time.monotonic())))
 
 
 def _download_once(url: str, out: BinaryIO, most_bytes: int, end: float) -> None:
@@ -177,20 +205,35 @@ def _connected(at: str, url: str, end: float) -> http.client.HTTPSConnection:
             f"{what} has the address {private[0]} of a private, local or special network, which "
             "is never read"
         )
-    quiet = min(QUIET_SECONDS, end - time.monotonic())
-    if quiet <= 0:
-        raise _TooSlowError
-    connection = http.client.HTTPSConnection(host, port, timeout=quiet)
-    plain = socket.create_connection((addresses[0], port), timeout=quiet)
+    context = ssl.create_default_context()
+    context.sslsocket_class = _TimedSocket
+    plain = socket.create_connection((addresses[0], port), timeout=_most_quiet(end))
     try:
-        connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        plain.settimeout(_most_quiet(end))
+        secure = context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise HttpsError(f"{what} has no valid certificate: {error.verify_message}") from error
-    except OSError:
+    except (OSError, _TooSlowError):
         plain.close()
         raise
+    assert isinstance(secure, _TimedSocket)
+    secure.end = end
+    connection = http.client.HTTPSConnection(host, port)
+    connection.sock = secure
     return connection
+
+
+def _most_quiet(end: float) -> float:
+    """Return the seconds that may pass without a byte.
+
+    Raises:
+        _TooSlowError: the time is over.
+    """
+    left = end - time.monotonic()
+    if left <= 0:
+        raise _TooSlowError
+    return min(QUIET_SECONDS, left)
 
 
 def is_public(address: str) -> bool:

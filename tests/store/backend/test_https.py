@@ -1,6 +1,8 @@
 """Files by https: only of allowed hosts, never of the own network, and tried again."""
 
+import contextlib
 import io
+import time
 
 import pytest
 
@@ -70,6 +72,27 @@ def test_the_time_for_a_file_ends_its_tries(server):
     with pytest.raises(HttpsError, match=r"a\.bin: not read within 1e-09 s \(--timeout\)"):
         download("https://media.example/a.bin", io.BytesIO(), 10**6, most_seconds=1e-9)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nX-A: ",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+     b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"],
+)  # fmt: skip
+def test_a_server_that_drips_byte_by_byte_is_given_up_in_time(server, begin, monkeypatch):
+    def drip(handler):
+        with contextlib.suppress(OSError):
+            handler.wfile.write(begin)
+            for _ in range(100):
+                handler.wfile.write(b"a")
+                time.sleep(0.02)
+
+    monkeypatch.setattr(server, "answer", drip)
+    began = time.monotonic()
+    with pytest.raises(HttpsError, match=r"not read within 0\.3 s"):
+        download("https://media.example/a.bin", io.BytesIO(), 10**6, most_seconds=0.3)
+    assert time.monotonic() - began < 1.5
 
 
 def test_hosts_must_be_allowed(server):
