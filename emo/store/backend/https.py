@@ -33,6 +33,14 @@ _PIECE_BYTES = 2**18
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SPECIAL = (
+    ipaddress.ip_network("fec0::/10"),  # site-local, of the own network (RFC 3879)
+    ipaddress.ip_network("192.0.0.0/24"),  # of protocols; Oracle's metadata of a machine
+    ipaddress.ip_network("168.63.129.16/32"),  # Azure: keys and certificates of a machine
+    ipaddress.ip_network("64:ff9b:1::/48"),  # translated to IPv4 of the own network (RFC 8215)
+    ipaddress.ip_network("5f00::/16"),  # segment routing inside one network (RFC 9602)
+)
+"""Networks that Python calls global but that lead into the own network or to a cloud's services."""
 _allowed: set[str] = set()
 
 
@@ -247,6 +255,8 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
         if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None and not inner.is_global:
+        if inner is not None and not is_public(str(inner)):
             return False
+    if any(ip.version == each.version and ip in each for each in _SPECIAL):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
