@@ -166,7 +166,7 @@ ARROWS = {
     "store.erase": (
         "errors machine manifest plugins store.adapted store.backend store.erased_ids "
         "store.exchange store.index store.maintain store.part store.recipe store.recipe_folder "
-        "store.store",
+        "store.store untrusted",
         "numpy",
     ),
     "store.erased_ids": ("errors store.backend untrusted", ""),

@@ -180,7 +180,9 @@ class SearchedArea:
             is_columns = path.name.endswith(".parquet")  # compressed: their texts are read instead
             at = None if is_columns else next(self.clips.pattern.find(data), None)
             if at:
-                found.hits.append(Remnant(shown, f"an id, from byte {at[0]:,}"))
+                word = bytes(data[slice(*at)]).decode("utf-8", "replace")
+                what = "the address or ETag of a clip" if word in self.clips.media else "an id"
+                found.hits.append(Remnant(shown, f"{what}, from byte {at[0]:,}"))
             token = next(finder.find(data), None)
             if token is not None:
                 found.hits.append(Remnant(shown, f"a token, from byte {token:,}"))

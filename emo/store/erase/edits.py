@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emo.errors import StoreError
+from emo.store.erase.media import without_objects
 from emo.store.erase.spelled import IdPattern, is_distinct
 
 _ID_COLUMNS = ("id", "clip", "query", "truth", "neighbour", "match", "duplicate")
@@ -37,7 +38,9 @@ class ErasedClips:
     ids: frozenset[str]
     """Ids of the clips."""
     pattern: IdPattern
-    """Finds the distinct ones of them in any bytes."""
+    """Finds the distinct ones of them, and of ``media``, in any bytes."""
+    media: frozenset[str] = frozenset()
+    """Addresses and ETags of the clips' media that no other clip has."""
 
     def holds(self, word: object, key: str = "") -> bool:
         """Return whether a text of a JSON document is one of the ids.
@@ -106,7 +109,7 @@ def table(data: bytes, clips: ErasedClips, *, delimiter: str = ",") -> bytes:
             own = [cells[k].strip() for k in columns if k < len(cells)]
         else:  # no column says that it holds ids
             own = [cell.strip() for cell in cells if is_distinct(cell.strip())]
-        if clips.ids.isdisjoint(own):
+        if clips.ids.isdisjoint(own) and clips.media.isdisjoint(cells):
             kept.append(raw)
     return b"".join(kept)
 
@@ -172,7 +175,7 @@ def _line(line: bytes, clips: ErasedClips, names: dict[str, str]) -> bytes:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return b"" if clips.pattern.is_in(line) else line
-    kept = _without(found, clips)
+    kept = _without(without_objects(found, clips.ids), clips)
     if isinstance(kept, dict) and kept.get("clips") in names and {"ids", "run"} & kept.keys():
         kept = {**kept, "clips": names[kept["clips"]]}
     if kept is _GONE:

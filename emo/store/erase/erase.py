@@ -21,8 +21,9 @@ from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.area import Remnant, Scan, SearchedArea, read_or_refuse
 from emo.store.erase.caches import clear_caches, scan_caches
 from emo.store.erase.edits import ErasedClips
-from emo.store.erase.files import links_below, remove_file, sha256_of
+from emo.store.erase.files import files_below, links_below, remove_file, sha256_of
 from emo.store.erase.heads import keeps_tokens
+from emo.store.erase.media import media_names
 from emo.store.erase.spelled import IdPattern, is_distinct
 from emo.store.erase.state import Survey, load_state, remove_state, save_state
 from emo.store.erase.token_rows import TokenFinder
@@ -129,10 +130,15 @@ def erase(
     for area in others:
         read_or_refuse(area)
     key = write_erased(opened.path, ids)
-    clips = ErasedClips(ids, IdPattern(ids, _kept_ids(opened, ids)))
-    areas = [SearchedArea(area, clips) for area in _outermost([opened.path, *others])]
+    outermost = _outermost([opened.path, *others])
     step("looking for the clips")
-    survey = _survey(opened.path, key, areas)
+    earlier = load_state(opened.path, key)
+    media, longer = media_names([path for area in outermost for path in files_below(area)], ids)
+    media |= earlier.media if earlier else frozenset()
+    pattern = IdPattern({*ids, *media}, {*_kept_ids(opened, ids), *longer})
+    clips = ErasedClips(ids, pattern, media)
+    areas = [SearchedArea(area, clips) for area in outermost]
+    survey = _survey(opened.path, key, areas, clips, earlier)
     step("erasing")
     for each in areas:
         each.apply(survey.rows)
@@ -171,12 +177,14 @@ def _outermost(areas: Sequence[Location]) -> list[Location]:
     ]
 
 
-def _survey(store: Location, key: str, areas: Sequence[SearchedArea]) -> Survey:
+def _survey(
+    store: Location, key: str, areas: Sequence[SearchedArea], clips: ErasedClips,
+    earlier: Survey | None,
+) -> Survey:  # fmt: skip
     """Find what the areas hold of the clips, and save it before anything is changed."""
-    found = Survey()
+    found = Survey(media=clips.media)
     for each in areas:
         each.survey(found)
-    earlier = load_state(store, key)
     if earlier is not None:
         found.add_earlier(earlier)
     if found.rows.rows:

@@ -282,6 +282,37 @@ def test_lines_of_a_jobs_plan_keep_their_positions():
     }  # fmt: skip
 
 
+def test_addresses_and_etags_of_the_clips_media_leave_the_plan_and_are_looked_for(store, filled):
+    url = {k: f"s3://media/file{n}.wav" for n, k in enumerate([*GONE, *KEPT])}
+    rows = [{"id": k, "audio": url[k]} for k in [*GONE, *KEPT]]
+    rows += [{"id": GONE[0], "video": f"s3://media/x.tar!{n}@512+9"} for n in ("a1.mp4", "b1.mp4")]
+    rows += [{"id": KEPT[0], "video": "s3://media/x.tar!c1.mp4@9728+9"}]
+    rows += [{"id": KEPT[1], "audio": f"{url[GONE[2]]}.flac"}]  # longer than an erased one
+    objects = {each: [9, f"{n:032x}"] for n, each in enumerate(url.values())}
+    objects |= {"s3://media/x.tar": [9, "f" * 32]}
+    job = store.path / ".jobs" / "0001"
+    job.mkdir(parents=True)
+    line = json.dumps({"part": 0, "todo": {}, "rows": rows, "objects": objects})
+    (job / "parts.jsonl").write_text(line + "\n")
+    (job / "more.csv").write_text(f"path,label\n{url[GONE[1]]},a\n{url[KEPT[0]]},b\n")
+    (job / "log.txt").write_text(f"slow: {url[GONE[2]]}\nslow: {url[GONE[2]]}.flac\n")
+    (job / "etag.bin").write_bytes(b"\xff\0" + objects[url[GONE[0]]][1].encode())
+    report = erase(store.path, GONE)
+    assert [(hit.file.rpartition("/")[2], hit.what) for hit in report.scan.hits] == [
+        ("etag.bin", "the address or ETag of a clip, from byte 2")
+    ]
+    found = json.loads((job / "parts.jsonl").read_text())
+    assert found["objects"] == {
+        each: facts for each, facts in objects.items() if each not in [url[k] for k in GONE]
+    }
+    assert [row["id"] for row in found["rows"]] == [*KEPT, KEPT[0], KEPT[1]]
+    assert (job / "more.csv").read_text() == f"path,label\n{url[KEPT[0]]},b\n"
+    assert (job / "log.txt").read_text() == f"slow: {url[GONE[2]]}.flac\n"
+    (job / "etag.bin").unlink()
+    assert erase(store.path, GONE).is_complete
+    assert not list((store.path / ".erased").glob("pending-*"))
+
+
 def test_parquet_and_compressed_files_are_looked_into(store, filled, tmp_path):
     pyarrow, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     area = tmp_path / "pred"
