@@ -17,6 +17,7 @@ from typing import Any
 from emo.errors import StoreError
 from emo.store.erase.media import without_objects
 from emo.store.erase.spelled import IdPattern, is_distinct
+from emo.store.erase.wide import as_utf8
 
 _ID_COLUMNS = ("id", "clip", "query", "truth", "neighbour", "match", "duplicate")
 """Columns of tables whose cells are ids of clips, besides those that end in ``_id``."""
@@ -70,6 +71,9 @@ def edit_of(name: str, data: bytes, clips: ErasedClips) -> Edit | None:
         data: its bytes.
         clips: the clips to take out.
     """
+    if (wide := as_utf8(data)) is not None:
+        edit = edit_of(name, wide[0], clips)
+        return None if edit is None else Edit(wide[1](edit.data))
     kind = name.lower().rpartition(".")[2]
     if kind in ("jsonl", "ndjson"):
         return json_lines(data, clips, is_plan=name == "parts.jsonl")

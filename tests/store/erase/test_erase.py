@@ -313,6 +313,25 @@ def test_addresses_and_etags_of_the_clips_media_leave_the_plan_and_are_looked_fo
     assert not list((store.path / ".erased").glob("pending-*"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+def test_texts_of_two_or_four_bytes_a_letter_are_edited_and_looked_into(
+    encoding, store, filled, tmp_path
+):
+    area = tmp_path / "exports"
+    area.mkdir()
+    ids = [*GONE, *KEPT]  # the latter hold ids that are longer than erased ones
+    table = "id,text\r\n" + "".join(f"{k},é\r\n" for k in ids)
+    (area / "t.csv").write_bytes(table.encode(encoding))
+    (area / "short.csv").write_bytes("id\r\n12\r\n13\r\n".encode(encoding))  # too short for a scan
+    (area / "kept.bin").write_bytes(b"\xff\0\0" + "\0".join(KEPT).encode(encoding) + b"\xff")
+    (area / "held.bin").write_bytes(b"\xff\0\0" + f"{KEPT[0]};{GONE[1]}".encode(encoding))
+    report = erase(store.path, [*GONE, "12"], runs=[area])
+    assert [hit.file.rpartition("/")[2] for hit in report.scan.hits] == ["held.bin"]
+    kept = "id,text\r\n" + "".join(f"{k},é\r\n" for k in KEPT)
+    assert (area / "t.csv").read_bytes() == kept.encode(encoding)
+    assert (area / "short.csv").read_bytes() == "id\r\n13\r\n".encode(encoding)
+
+
 def test_parquet_and_compressed_files_are_looked_into(store, filled, tmp_path):
     pyarrow, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     area = tmp_path / "pred"
