@@ -10,8 +10,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from emo.errors import StoreError
@@ -42,6 +42,14 @@ class ErasedClips:
     """Finds the distinct ones of them, and of ``media``, in any bytes."""
     media: frozenset[str] = frozenset()
     """Addresses and ETags of the clips' media that no other clip has."""
+    found: set[str] = field(default_factory=set, compare=False)
+    """Ids, and names of media, that were met anywhere."""
+
+    def are_among(self, words: Iterable[str]) -> bool:
+        """Return whether any of some words is one of the ids, and note which were met."""
+        met = self.ids.intersection(words)
+        self.found.update(met)
+        return bool(met)
 
     def holds(self, word: object, key: str = "") -> bool:
         """Return whether a text of a JSON document is one of the ids.
@@ -50,7 +58,10 @@ class ErasedClips:
             word: the text.
             key: key below which it stands; ids that could be another word count below some only.
         """
-        return word in self.ids and (key in _HOLDERS or is_distinct(str(word)))
+        if word not in self.ids or not (key in _HOLDERS or is_distinct(str(word))):
+            return False
+        self.found.add(str(word))
+        return True
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def table(data: bytes, clips: ErasedClips, *, delimiter: str = ",") -> bytes:
             own = [cells[k].strip() for k in columns if k < len(cells)]
         else:  # no column says that it holds ids
             own = [cell.strip() for cell in cells if is_distinct(cell.strip())]
-        if clips.ids.isdisjoint(own) and clips.media.isdisjoint(cells):
+        if not clips.are_among(own) and clips.media.isdisjoint(cells):
             kept.append(raw)
     return b"".join(kept)
 
@@ -222,7 +233,7 @@ def _without(value: Any, clips: ErasedClips, key: str = "") -> Any:
         return [each for each in kept if each is not _GONE]
     if not isinstance(value, dict):
         return value
-    if any(isinstance(value.get(name), str) and value[name] in clips.ids for name in _ID_KEYS):
+    if clips.are_among(each for name in _ID_KEYS if isinstance(each := value.get(name), str)):
         return _GONE
     return {
         clips.pattern.without(name): kept
@@ -258,14 +269,14 @@ def parquet(data: bytes, clips: ErasedClips) -> bytes:
         rows = pq.read_table(pyarrow.BufferReader(data))
     except (pyarrow.ArrowException, OSError):
         return data
-    names = [field.name for field in rows.schema if _is_text_column(field.type)]
+    names = [column.name for column in rows.schema if _is_text_column(column.type)]
     columns = [name for name in names if name in _ID_COLUMNS or name.endswith("_id")] or names
     keep = [True] * len(rows)
     for name in columns:
         cells = rows.column(name).to_pylist()
         is_id = name in _ID_COLUMNS or name.endswith("_id")
         keep = [
-            each and not (cell in clips.ids and (is_id or is_distinct(str(cell))))
+            each and not ((is_id or is_distinct(str(cell))) and clips.are_among([cell]))
             for each, cell in zip(keep, cells, strict=True)
         ]
     if all(keep):
@@ -289,9 +300,9 @@ def parquet_texts(data: bytes) -> Iterator[str]:
         raise StoreError(f"it cannot be read as Parquet: {error}") from error
     for key, value in (rows.schema.metadata or {}).items():
         yield f"{key!r} {value!r}"
-    for field in rows.schema:
-        if _is_text_column(field.type):
-            yield from (str(cell) for cell in rows.column(field.name).to_pylist() if cell)
+    for column in rows.schema:
+        if _is_text_column(column.type):
+            yield from (str(cell) for cell in rows.column(column.name).to_pylist() if cell)
 
 
 def _is_text_column(kind: Any) -> bool:

@@ -27,7 +27,7 @@ from emo.store.erase.media import media_names
 from emo.store.erase.spelled import IdPattern, is_distinct
 from emo.store.erase.state import Survey, load_state, remove_state, save_state
 from emo.store.erase.token_rows import TokenFinder
-from emo.store.erased_ids import ERASED, SALT, hashed, write_erased
+from emo.store.erased_ids import ERASED, SALT, hashed, read_erased, write_erased
 from emo.store.store import Store
 
 Step = Callable[[str], None]
@@ -41,6 +41,10 @@ class EraseReport:
 
     clips: int
     """Number of ids that were to be erased."""
+    nowhere: int
+    """Number of those that were found nowhere."""
+    named_before: int
+    """Number of those found nowhere that an earlier erasure of the store had named."""
     key: str
     """Name of the set of ids, from salted hashes."""
     survey: Survey
@@ -66,14 +70,20 @@ class EraseReport:
     def lines(self) -> list[str]:
         """Return the result as lines for people."""
         survey, scan = self.survey, self.scan
-        gone = sum(not now for now in self.after.values())
+        gone, erased = sum(not now for now in self.after.values()), self.clips - self.nowhere
         lines = [
-            f"erased {plural(self.clips, 'clip')}: {plural(survey.entries, 'record')} "
+            f"erased {plural(erased, 'clip')}: {plural(survey.entries, 'record')} "
             f"in parts, {plural(len(self.after), 'file')} changed ({gone} of them removed)",
             f"scanned {plural(scan.files, 'file')}, {format_bytes(scan.bytes)}, for the ids and "
             f"for {plural(len(survey.rows.rows), 'token')} that no kept clip has: "
             f"{plural(len(scan.hits), 'hit')}",
         ]
+        if count := self.nowhere - self.named_before:
+            lines.append(f"{_were(count)} found nowhere: check the list, and --runs")
+        if self.named_before:
+            lines.append(
+                f"{_were(self.named_before)} found nowhere, and named by an earlier erasure"
+            )
         lines += [f"still there: {hit.file}: {hit.what}" for hit in scan.hits[:20]]
         if len(scan.hits) > 20:
             lines.append(f"… and {len(scan.hits) - 20} more: see the receipt")
@@ -129,6 +139,7 @@ def erase(
     others = [location(area) for area in runs]
     for area in others:
         read_or_refuse(area)
+    named_before = read_erased(opened.path).among(ids)
     key = write_erased(opened.path, ids)
     outermost = _outermost([opened.path, *others])
     step("looking for the clips")
@@ -136,7 +147,7 @@ def erase(
     media, longer = media_names([path for area in outermost for path in files_below(area)], ids)
     media |= earlier.media if earlier else frozenset()
     pattern = IdPattern({*ids, *media}, {*_kept_ids(opened, ids), *longer})
-    clips = ErasedClips(ids, pattern, media)
+    clips = ErasedClips(ids, pattern, media, {*earlier.ids} if earlier else set())
     areas = [SearchedArea(area, clips) for area in outermost]
     survey = _survey(opened.path, key, areas, clips, earlier)
     step("erasing")
@@ -148,7 +159,9 @@ def erase(
         remove_file(location(run) / _WEIGHTS)
     step("scanning every byte")
     scan = _scan(areas, survey, () if is_head_removed else with_tokens, clips)
-    report = _report(opened.path, key, survey, scan, with_tokens, copies, areas, clips)
+    report = _report(
+        opened.path, key, survey, scan, with_tokens, copies, areas, clips, named_before
+    )
     if report.is_complete:
         remove_state(opened.path, key)
     return report
@@ -187,6 +200,7 @@ def _survey(
         each.survey(found)
     if earlier is not None:
         found.add_earlier(earlier)
+    found.ids = clips.ids & clips.found
     if found.rows.rows:
         for each in areas:
             found.rows.drop(each.kept_rows())
@@ -221,6 +235,7 @@ def _scan(
 def _report(
     store: Location, key: str, survey: Survey, scan: Scan, with_tokens: Sequence[str],
     copies: tuple[str, ...], areas: Sequence[SearchedArea], clips: ErasedClips,
+    named_before: frozenset[str],
 ) -> EraseReport:  # fmt: skip
     after = {name: sha256_of(location(name)) for name in sorted(survey.before)}
     buckets = {
@@ -228,14 +243,15 @@ def _report(
         for each in areas
         if isinstance(each.path, ObjectPath) and isinstance(store, ObjectPath)
     }
-    shown = clips.pattern.without
+    shown, nowhere = clips.pattern.without, clips.ids - clips.found
     finder: TokenFinder = survey.rows.finder()
     document = {
         "format": "emo erasure", "version": 1, "emo": emo.__version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "is_complete": not scan.hits,
         "store": str(store), "areas": [str(each.path) for each in areas],
-        "clips": _hashes(store, clips.ids), "entries": survey.entries,
+        "clips": _hashes(store, clips.ids), "found_nowhere": _hashes(store, nowhere),
+        "entries": survey.entries,
         "files": [
             {"file": shown(name), "sha256_before": survey.before[name],
              "sha256_after": after[name] or None}
@@ -262,11 +278,25 @@ def _report(
         ],
     }  # fmt: skip
     return EraseReport(
-        len(clips.ids), key, survey, after, scan, tuple(with_tokens), copies, buckets, document
+        len(clips.ids),
+        len(nowhere),
+        len(nowhere & named_before),
+        key,
+        survey,
+        after,
+        scan,
+        tuple(with_tokens),
+        copies,
+        buckets,
+        document,
     )
 
 
-def _hashes(store: Location, ids: frozenset[str]) -> list[str]:
+def _were(count: int) -> str:
+    return f"{plural(count, 'id')} {'was' if count == 1 else 'were'}"
+
+
+def _hashes(store: Location, ids: Iterable[str]) -> list[str]:
     """Return the salted hashes of the ids, sorted."""
     salt = (store / ERASED / SALT).read_bytes().decode()
     return sorted(hashed(salt, clip_id) for clip_id in ids)

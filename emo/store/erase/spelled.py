@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
-from emo.store.erase.wide import WIDEST, find_wide, wide_spellings
+from emo.store.erase.wide import WIDEST, find_wide, narrow_spellings, wide_spellings
 
 _LEAST_LETTERS = 6
 """Shortest id that is looked for in any bytes."""
@@ -47,7 +47,8 @@ class IdPattern:
         distinct = [clip_id for clip_id in every if is_distinct(clip_id)]
         self._is_all = len(distinct) == len(every)
         self._longest = max((len(word) for each in distinct for word in spellings(each)), default=0)
-        words = sorted({word for clip_id in distinct for word in spellings(clip_id)})
+        self._ids = {word: clip_id for clip_id in distinct for word in spellings(clip_id)}
+        words = sorted(self._ids)
         self._pattern = re.compile(trie_pattern(words), re.DOTALL) if words else None
         self._encodings = wide_spellings(words)
         wide = trie_pattern(sorted(self._encodings)) if words else b"(?!)"
@@ -83,6 +84,12 @@ class IdPattern:
     def is_in(self, data: bytes | memoryview) -> bool:
         """Return whether any of the ids is in ``data``."""
         return next(self.find(data), None) is not None
+
+    def ids_in(self, data: bytes | memoryview) -> set[str]:
+        """Return which of the ids are in ``data``."""
+        words = {bytes(data[start:stop]) for start, stop in self.find(data)}
+        spelled = {each for word in words for each in (word, *narrow_spellings(word))}
+        return {self._ids[each] for each in spelled & self._ids.keys()}
 
     def may_be_in(self, data: Any) -> bool:
         """Return whether an id is in ``data``, also inside of a longer word.

@@ -2,7 +2,8 @@
 
 A killed erasure has removed some of the clips' tokens already; the repeat needs them to prove that
 they are nowhere, and the runs' lists of clips to name the heads. The file lies in the store, holds
-tokens of the erased clips and the addresses of their media, and is removed when the proof succeeds.
+tokens of the erased clips, their ids and the addresses of their media, and is removed when the
+proof succeeds.
 """
 
 import base64
@@ -40,6 +41,8 @@ class Survey:
     """Number of entries of the clips in parts, finished and failed."""
     media: frozenset[str] = frozenset()
     """Addresses and ETags of the clips' media, see :mod:`emo.store.erase.media`."""
+    ids: frozenset[str] = frozenset()
+    """Ids that were met anywhere."""
 
     def add(self, tokens: np.ndarray) -> None:
         """Add tokens (T, D) of erased clips."""
@@ -66,6 +69,7 @@ def load_state(store: Location, key: str) -> Survey | None:
         document = json.loads(path.read_bytes())
         found = Survey(document["before"], entries=document["entries"])
         found.media = frozenset(map(str, document.get("media", ())))
+        found.ids = frozenset(map(str, document.get("ids", ())))
         for each in document["fitted"]:
             found.fitted[each["path"]] = Fitted(each["path"], each["kind"], each["clips"])
         for dtype, dim, data in document["tokens"]:
@@ -91,6 +95,7 @@ def save_state(store: Location, key: str, survey: Survey) -> None:
         "before": survey.before,
         "entries": survey.entries,
         "media": sorted(survey.media),
+        "ids": sorted(survey.ids),
         "fitted": [each.to_json() for each in survey.fitted.values()],
         "tokens": [
             (each.dtype.name, each.shape[1], base64.b64encode(each.tobytes()).decode())

@@ -7,6 +7,7 @@ byte, also inside of binary files.
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 WIDEST = 4
 """Most bytes of a letter."""
@@ -33,6 +34,13 @@ def wide_spellings(words: Iterable[bytes]) -> dict[bytes, tuple[str, int]]:
             short = whole.lstrip(b"\0") if name.endswith("be") else whole
             found[short] = name, len(whole) - len(short)
     return found
+
+
+def narrow_spellings(word: bytes) -> Iterator[bytes]:
+    """Yield the UTF-8 of a word in UTF-16 or UTF-32."""
+    for name in _MARKS:
+        with suppress(UnicodeDecodeError):
+            yield _utf8(word.decode(name))
 
 
 def find_wide(

@@ -332,6 +332,27 @@ def test_texts_of_two_or_four_bytes_a_letter_are_edited_and_looked_into(
     assert (area / "short.csv").read_bytes() == "id\r\n13\r\n".encode(encoding)
 
 
+def test_an_id_that_is_nowhere_is_told(store, filled, tmp_path):
+    area = tmp_path / "exports"
+    area.mkdir()
+    for name, text in (("l.txt", "only/in_a_text é\n"), ("t.csv", "id\r\n12\r\n")):
+        (area / name).write_bytes(text.encode("utf-16"))
+    (area / "b.bin").write_bytes(b"\0only/in_bytes\0")
+    (area / "only_a_name.npy").write_bytes(b"")
+    ids = ["ann/clip_9", GONE[0], "only/in_a_text", "12", "only/in_bytes", "only_a_name"]
+    report = erase(store.path, [*ids, "nowhere/clip"], runs=[area])
+    assert (report.clips, report.nowhere) == (7, 1)
+    assert report.lines()[0].startswith("erased 6 clips: 2 records in parts")
+    assert "1 id was found nowhere: check the list, and --runs" in report.lines()
+    assert len(report.document["found_nowhere"]) == 1
+    (area / "b.bin").unlink()
+    again = erase(store.path, [*ids, "nowhere/clip"], runs=[area])
+    assert again.nowhere == 2  # the file with one of them was removed by hand
+    last = erase(store.path, [*ids, "nowhere/clip"], runs=[area])
+    assert last.lines()[0].startswith("erased 0 clips")
+    assert "7 ids were found nowhere, and named by an earlier erasure" in last.lines()
+
+
 def test_parquet_and_compressed_files_are_looked_into(store, filled, tmp_path):
     pyarrow, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     area = tmp_path / "pred"
