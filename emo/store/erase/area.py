@@ -282,10 +282,14 @@ class SearchedArea:
 
 
 def read_or_refuse(path: Location) -> None:
-    """Raise an error if there is nothing at an area.
+    """Raise an error if an area is no folder.
 
     Raises:
-        StoreError: nothing lies there.
+        StoreError: nothing lies there, or a file.
     """
     if not path.exists():
         raise StoreError(f"{path}: there is nothing; name the folder of the runs or predictions")
+    if path.is_file() and not path.is_dir():
+        raise StoreError(
+            f"{path} is a file; clips are erased below folders: name the one with it, {path.parent}"
+        )

@@ -32,6 +32,7 @@ def files_below(area: Location) -> Iterator[Location]:
         return
     if area.is_file():
         yield area
+        return
     for folder, inside, names in os.walk(area, onerror=_cannot_list):
         inside.sort()
         yield from (path for name in sorted(names) if not (path := Path(folder, name)).is_symlink())

@@ -1,14 +1,18 @@
 """An erasure in a bucket: its objects, this machine's cache of them, and its older versions."""
 
+import re
 import urllib.request
 
 import numpy as np
+import pytest
 
+from emo.errors import StoreError
 from emo.heads.runs.in_bucket import near_run
 from emo.store import PartWriter, Store
 from emo.store.backend.cache_folder import cache_folder
 from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.erase import erase
+from emo.store.erased_ids import read_erased
 from emo.store.maintain.index import make_index
 from tests.make_store import RECIPE, noise
 
@@ -55,6 +59,15 @@ def test_copies_of_runs_leave_the_cache_also_of_runs_that_nobody_named(bucket, s
     assert near_run(run).joinpath("clips.csv").read_text() == "id,split\nann_c0,val\n"
     report = erase(store.path, ["ann_c1"], runs=[f"{bucket}/elsewhere"])
     assert (report.is_complete, report.copies) == (True, ())
+
+
+def test_a_file_in_place_of_a_folder_is_refused(bucket, store, folder, tmp_path):
+    (tmp_path / "p.csv").write_text("id\nann_c1\n")
+    (ObjectPath.parse(bucket) / "p.csv").write_bytes(b"id\nann_c1\n")
+    for area, parent in ((f"{tmp_path}/p.csv", str(tmp_path)), (f"{bucket}/p.csv", bucket)):
+        with pytest.raises(StoreError, match=f"p.csv is a file; .* {re.escape(parent)}$"):
+            erase(store.path, ["ann_c1"], runs=[area])
+    assert not read_erased(store.path).hashes
 
 
 def test_a_bucket_that_keeps_versions_is_named(bucket, object_server):
