@@ -36,11 +36,9 @@ def clear_caches(
 def scan_caches(
     areas: Sequence[SearchedArea], finder: TokenFinder, found: Scan, clips: ErasedClips
 ) -> None:
-    """Scan the cache, or its copies of runs alone if no area lies in a bucket."""
-    is_far = any(isinstance(each.path, ObjectPath) for each in areas)
-    folder = cache_folder() if is_far else _runs_folder()
-    if folder.is_dir():
-        SearchedArea(folder, clips).scan(finder, found)
+    """Scan the whole cache if an area lies in a bucket; copies of runs have been scanned before."""
+    if any(isinstance(each.path, ObjectPath) for each in areas) and cache_folder().is_dir():
+        SearchedArea(cache_folder(), clips).scan(finder, found)
 
 
 def _clear_parts(finder: TokenFinder, clips: ErasedClips) -> None:
