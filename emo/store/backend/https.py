@@ -33,8 +33,14 @@ _PIECE_BYTES = 2**18
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_PLATFORM = ipaddress.ip_address("168.63.129.16")
-"""Public by its number, but the address of Azure's own service in every machine there."""
+_SPECIAL = (
+    ipaddress.ip_network("fec0::/10"),  # site-local, of the own network (RFC 3879)
+    ipaddress.ip_network("192.0.0.0/24"),  # of protocols; Oracle's metadata of a machine
+    ipaddress.ip_network("168.63.129.16/32"),  # Azure: keys and certificates of a machine
+    ipaddress.ip_network("64:ff9b:1::/48"),  # translated to IPv4 of the own network (RFC 8215)
+    ipaddress.ip_network("5f00::/16"),  # segment routing inside one network (RFC 9602)
+)
+"""Networks that Python calls global but that lead into the own network or to a cloud's services."""
 _allowed: set[str] = set()
 
 
@@ -50,23 +56,30 @@ class _PassingError(Exception):
     """What may go well when it is tried again."""
 
 
-class _EndingSocket(ssl.SSLSocket):
-    """A socket that reads until a time only, however slowly the head or a body comes."""
+class _TimedSocket(ssl.SSLSocket):
+    """A connection that is given up at a point in time, also while a server sends byte by byte.
+
+    Status line, headers and the lines between chunks are read by many small reads inside of one
+    call of Python's client, and each of them would begin with the whole time-out anew.
+    """
 
     end = math.inf
-    """Time of the monotonic clock after which nothing is read."""
+    """Time of the monotonic clock until which the file must be read."""
 
-    def read(self, size: int = 1024, buffer: Any = None) -> Any:
-        """Read decrypted bytes; the methods of sockets call it.
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """Read what has come into a buffer; return the number of bytes.
 
         Raises:
             _TooSlowError: the time is over.
+            TimeoutError: nothing came for :data:`QUIET_SECONDS`.
         """
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise _TooSlowError
-        self.settimeout(min(QUIET_SECONDS, left))
-        return ssl.SSLSocket.read(self, size, buffer)
+        self.settimeout(_most_quiet(self.end))
+        try:
+            return super().recv_into(buffer, nbytes, flags)
+        except TimeoutError as error:
+            if time.monotonic() >= self.end:
+                raise _TooSlowError from error
+            raise
 
 
 def allow_hosts(hosts: Iterable[str]) -> None:
@@ -105,16 +118,15 @@ def download(
         out.truncate()
         try:
             return _download_once(url, out, most_bytes, end)
-        except (_TooSlowError, _PassingError, OSError, http.client.HTTPException) as error:
-            is_late = isinstance(error, TimeoutError) and time.monotonic() >= end
-            if is_late or isinstance(error, _TooSlowError):
-                late = f"{url}: not read within {most_seconds:g} s (--timeout)"
-                raise HttpsError(late) from error
+        except _TooSlowError as error:
+            raise HttpsError(f"{url}: not read within {most_seconds:g} s (--timeout)") from error
+        except (_PassingError, OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
             if number == TRIES or time.monotonic() > end:
                 times = "once" if number == 1 else f"{number} times"
                 raise HttpsError(f"{url}: {why}; tried {times}") from error
-        time.sleep(PAUSE_SECONDS * 2 ** (number - 1) * (1 + random.random()))
+        pause = PAUSE_SECONDS * 2 ** (number - 1) * (1 + random.random())
+        time.sleep(max(0.0, min(pause, end - time.monotonic())))
 
 
 def _download_once(url: str, out: BinaryIO, most_bytes: int, end: float) -> None:
@@ -201,24 +213,35 @@ def _connected(at: str, url: str, end: float) -> http.client.HTTPSConnection:
             f"{what} has the address {private[0]} of a private, local or special network, which "
             "is never read"
         )
-    quiet = min(QUIET_SECONDS, end - time.monotonic())
-    if quiet <= 0:
-        raise _TooSlowError
-    connection = http.client.HTTPSConnection(host, port, timeout=quiet)
-    plain = socket.create_connection((addresses[0], port), timeout=quiet)
+    context = ssl.create_default_context()
+    context.sslsocket_class = _TimedSocket
+    plain = socket.create_connection((addresses[0], port), timeout=_most_quiet(end))
     try:
-        context = ssl.create_default_context()
-        context.sslsocket_class = _EndingSocket
+        plain.settimeout(_most_quiet(end))
         secure = context.wrap_socket(plain, server_hostname=host)
-        assert isinstance(secure, _EndingSocket)
-        secure.end, connection.sock = end, secure
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise HttpsError(f"{what} has no valid certificate: {error.verify_message}") from error
-    except OSError:
+    except (OSError, _TooSlowError):
         plain.close()
         raise
+    assert isinstance(secure, _TimedSocket)
+    secure.end = end
+    connection = http.client.HTTPSConnection(host, port)
+    connection.sock = secure
     return connection
+
+
+def _most_quiet(end: float) -> float:
+    """Return the seconds that may pass without a byte.
+
+    Raises:
+        _TooSlowError: the time is over.
+    """
+    left = end - time.monotonic()
+    if left <= 0:
+        raise _TooSlowError
+    return min(QUIET_SECONDS, left)
 
 
 def is_public(address: str) -> bool:
@@ -227,15 +250,13 @@ def is_public(address: str) -> bool:
     >>> [is_public(a) for a in ("93.184.216.34", "169.254.169.254", "::ffff:10.0.0.1")]
     [True, False, False]
     """
-    ip, inner = ipaddress.ip_address(address.partition("%")[0]), None
+    ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
         if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None and not inner.is_global:
+        if inner is not None and not is_public(str(inner)):
             return False
-        if ip.is_site_local:
-            return False
-    if _PLATFORM in (ip, inner):
+    if any(ip.version == each.version and ip in each for each in _SPECIAL):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved

@@ -3,6 +3,7 @@
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.store.backend.commit import LOCK, TEMPORARY, is_abandoned
 from emo.store.backend.location import Location
-from emo.store.erase.edits import ErasedClips, edit_of, parquet_texts, utf_8_of
+from emo.store.erase.edits import ErasedClips, edit_of, parquet_texts
 from emo.store.erase.files import (
     UNFINISHED,
     contents,
@@ -85,12 +86,19 @@ class SearchedArea:
         for folder in recipe_folders(files):
             for part in parts_with(folder, self.clips):
                 found.before[str(part.path)] = sha256_of(part.path)
-                found.entries += sum(k in self.clips.ids for k in (*part.clip_ids, *part.failures))
+                held = (*part.clip_ids, *part.failures)
+                found.entries += sum(k in self.clips.ids for k in held)
+                self.clips.are_among(held)
                 for tokens in rows_of(part, self.clips, of_erased=True):
                     found.add(tokens)
                 part.release()
             stale = index_paths(folder.path) if has_outdated_index(folder, self.clips) else []
-            for path in [*stale, *(path for path, _ in seen_lists(folder.path, self.clips))]:
+            for path in stale:
+                with suppress(StoreError):  # damaged: it is made anew
+                    self.clips.are_among(index_ids(path))
+                found.before[str(path)] = sha256_of(path)
+            for path, seen in seen_lists(folder.path, self.clips):
+                self.clips.are_among(k for ids in seen.ids.values() for k in ids)
                 found.before[str(path)] = sha256_of(path)
         for fitted in fitted_on(files, self.clips):
             found.fitted[fitted.path] = fitted
@@ -103,6 +111,7 @@ class SearchedArea:
                 if inner.before:
                     found.before[str(path)] = sha256_of(path)
             elif self._is_named(path) or self._edits(path):
+                self._note_ids(path)
                 found.before[str(path)] = sha256_of(path)
 
     def _survey_pack(self, inner: Survey, folder: Path) -> bool:
@@ -180,7 +189,10 @@ class SearchedArea:
             is_columns = path.name.endswith(".parquet")  # compressed: their texts are read instead
             at = None if is_columns else next(self.clips.pattern.find(data), None)
             if at:
-                found.hits.append(Remnant(shown, f"an id, from byte {at[0]:,}"))
+                self.clips.found.update(self.clips.pattern.ids_in(data))
+                word = bytes(data[slice(*at)]).decode("utf-8", "replace")
+                what = "the address or ETag of a clip" if word in self.clips.media else "an id"
+                found.hits.append(Remnant(shown, f"{what}, from byte {at[0]:,}"))
             token = next(finder.find(data), None)
             if token is not None:
                 found.hits.append(Remnant(shown, f"a token, from byte {token:,}"))
@@ -203,8 +215,6 @@ class SearchedArea:
             found.not_examined.append(shown)
         elif isinstance(path, Path) and bytes(data[:2]) == b"PK" and zipfile.is_zipfile(path):
             self._scan_zip(path, found)
-        elif (text := utf_8_of(bytes(data))) is not None and self.clips.pattern.is_in(text):
-            found.hits.append(Remnant(shown, "an id, in a text of UTF-16"))
         elif self._edits(path):
             found.hits.append(Remnant(shown, "an entry of a clip"))
 
@@ -242,6 +252,12 @@ class SearchedArea:
         with contents(path) as data:
             return edit_of(path.name, bytes(data), self.clips) is not None
 
+    def _note_ids(self, path: Location) -> None:
+        """Note which ids the name and the bytes of a file hold."""
+        self.clips.are_among([path.name.rpartition(".")[0]])
+        with contents(path) as data:
+            self.clips.found.update(self.clips.pattern.ids_in(data))
+
     def _is_named(self, path: Location) -> bool:
         stem, dot, end = path.name.rpartition(".")
         return f"{dot}{end}".lower() in _DATA and stem in self.clips.ids
@@ -266,10 +282,14 @@ class SearchedArea:
 
 
 def read_or_refuse(path: Location) -> None:
-    """Raise an error if there is nothing at an area.
+    """Raise an error if an area is no folder.
 
     Raises:
-        StoreError: nothing lies there.
+        StoreError: nothing lies there, or a file.
     """
     if not path.exists():
         raise StoreError(f"{path}: there is nothing; name the folder of the runs or predictions")
+    if path.is_file() and not path.is_dir():
+        raise StoreError(
+            f"{path} is a file; clips are erased below folders: name the one with it, {path.parent}"
+        )

@@ -5,19 +5,19 @@ before. Rows, list items and JSON entries go if they *are* the clip (an id of th
 lines of plain text if they name it.
 """
 
-import codecs
 import csv
 import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from emo.errors import StoreError
+from emo.store.erase.media import without_objects
 from emo.store.erase.spelled import IdPattern, is_distinct
-from emo.untrusted.addresses import parse_address
+from emo.store.erase.wide import as_utf8
 
 _ID_COLUMNS = ("id", "clip", "query", "truth", "neighbour", "match", "duplicate")
 """Columns of tables whose cells are ids of clips, besides those that end in ``_id``."""
@@ -28,8 +28,6 @@ _HOLDERS = (
     "sources",
 )  # fmt: skip
 """Keys of JSON below which any text may be an id, also one such as ``12`` or ``audio``."""
-_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-"""Mark at the begin of a text that spreadsheets export as UTF-16 -> its encoding."""
 _FIGURE = re.compile(rb"<figure>.*?</figure>", re.DOTALL)
 _GONE = object()
 
@@ -41,7 +39,17 @@ class ErasedClips:
     ids: frozenset[str]
     """Ids of the clips."""
     pattern: IdPattern
-    """Finds the distinct ones of them in any bytes."""
+    """Finds the distinct ones of them, and of ``media``, in any bytes."""
+    media: frozenset[str] = frozenset()
+    """Addresses and ETags of the clips' media that no other clip has."""
+    found: set[str] = field(default_factory=set, compare=False)
+    """Ids, and names of media, that were met anywhere."""
+
+    def are_among(self, words: Iterable[str]) -> bool:
+        """Return whether any of some words is one of the ids, and note which were met."""
+        met = self.ids.intersection(words)
+        self.found.update(met)
+        return bool(met)
 
     def holds(self, word: object, key: str = "") -> bool:
         """Return whether a text of a JSON document is one of the ids.
@@ -50,7 +58,10 @@ class ErasedClips:
             word: the text.
             key: key below which it stands; ids that could be another word count below some only.
         """
-        return word in self.ids and (key in _HOLDERS or is_distinct(str(word)))
+        if word not in self.ids or not (key in _HOLDERS or is_distinct(str(word))):
+            return False
+        self.found.add(str(word))
+        return True
 
 
 @dataclass(frozen=True)
@@ -71,9 +82,9 @@ def edit_of(name: str, data: bytes, clips: ErasedClips) -> Edit | None:
         data: its bytes.
         clips: the clips to take out.
     """
-    if (inner := utf_8_of(data)) is not None:
-        mark, edit = data[:2], edit_of(name, inner, clips)
-        return edit and Edit(mark + edit.data.decode().encode(_WIDE[mark]))
+    if (wide := as_utf8(data)) is not None:
+        edit = edit_of(name, wide[0], clips)
+        return None if edit is None else Edit(wide[1](edit.data))
     kind = name.lower().rpartition(".")[2]
     if kind in ("jsonl", "ndjson"):
         return json_lines(data, clips, is_plan=name == "parts.jsonl")
@@ -84,16 +95,6 @@ def edit_of(name: str, data: bytes, clips: ErasedClips) -> Edit | None:
     editor = editors.get(kind, text if is_text(data) else None)
     new = data if editor is None else editor(data, clips)
     return None if new == data else Edit(new)
-
-
-def utf_8_of(data: bytes) -> bytes | None:
-    """Return the UTF-8 of a text that is marked as UTF-16; None: it is no such text."""
-    if data[:2] not in _WIDE:
-        return None
-    try:
-        return data[2:].decode(_WIDE[data[:2]]).encode()
-    except (UnicodeDecodeError, UnicodeEncodeError):
-        return None
 
 
 def is_text(data: bytes) -> bool:
@@ -109,9 +110,6 @@ def is_text(data: bytes) -> bool:
 
 def table(data: bytes, clips: ErasedClips, *, delimiter: str = ",") -> bytes:
     """Return a CSV table without the rows of the clips; other rows keep their bytes."""
-    first = data.partition(b"\n")[0]
-    if delimiter == "," and b"," not in first:
-        delimiter = ";" if b";" in first else "\t" if b"\t" in first else ","
     try:
         rows = list(_raw_rows(data, delimiter))
     except (csv.Error, UnicodeDecodeError):
@@ -126,7 +124,7 @@ def table(data: bytes, clips: ErasedClips, *, delimiter: str = ",") -> bytes:
             own = [cells[k].strip() for k in columns if k < len(cells)]
         else:  # no column says that it holds ids
             own = [cell.strip() for cell in cells if is_distinct(cell.strip())]
-        if clips.ids.isdisjoint(own):
+        if not clips.are_among(own) and clips.media.isdisjoint(cells):
             kept.append(raw)
     return b"".join(kept)
 
@@ -192,7 +190,7 @@ def _line(line: bytes, clips: ErasedClips, names: dict[str, str]) -> bytes:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return b"" if clips.pattern.is_in(line) else line
-    kept = _without_objects(_without(found, clips))
+    kept = _without(without_objects(found, clips.ids), clips)
     if isinstance(kept, dict) and kept.get("clips") in names and {"ids", "run"} & kept.keys():
         kept = {**kept, "clips": names[kept["clips"]]}
     if kept is _GONE:
@@ -203,25 +201,6 @@ def _line(line: bytes, clips: ErasedClips, names: dict[str, str]) -> bytes:
     if len(new) > len(line):  # another spelling of the same; the shortest one fits
         new = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
     return new if len(new) <= len(line) else b""
-
-
-def _without_objects(line: Any) -> Any:
-    """Return a line of a job's plan without the media objects that no clip of it names.
-
-    URL, size and ETag of an object, which may be a hash of its bytes, stand apart from the clips.
-    """
-    if not (isinstance(line, dict) and isinstance(line.get("objects"), dict)):
-        return line
-    rows = line.get("rows")
-    cells = [
-        cell
-        for row in (rows if isinstance(rows, list) else ())
-        for cell in (row.values() if isinstance(row, dict) else ())
-        if isinstance(cell, str)
-    ]
-    named = {parse_address(cell).file for cell in cells}
-    kept = {url: facts for url, facts in line["objects"].items() if url in named}
-    return {**line, "objects": kept}
 
 
 def _new_names(data: bytes, clips: ErasedClips) -> dict[str, str]:
@@ -254,7 +233,7 @@ def _without(value: Any, clips: ErasedClips, key: str = "") -> Any:
         return [each for each in kept if each is not _GONE]
     if not isinstance(value, dict):
         return value
-    if any(isinstance(value.get(name), str) and value[name] in clips.ids for name in _ID_KEYS):
+    if clips.are_among(each for name in _ID_KEYS if isinstance(each := value.get(name), str)):
         return _GONE
     return {
         clips.pattern.without(name): kept
@@ -290,14 +269,14 @@ def parquet(data: bytes, clips: ErasedClips) -> bytes:
         rows = pq.read_table(pyarrow.BufferReader(data))
     except (pyarrow.ArrowException, OSError):
         return data
-    names = [field.name for field in rows.schema if _is_text_column(field.type)]
+    names = [column.name for column in rows.schema if _is_text_column(column.type)]
     columns = [name for name in names if name in _ID_COLUMNS or name.endswith("_id")] or names
     keep = [True] * len(rows)
     for name in columns:
         cells = rows.column(name).to_pylist()
         is_id = name in _ID_COLUMNS or name.endswith("_id")
         keep = [
-            each and not (cell in clips.ids and (is_id or is_distinct(str(cell))))
+            each and not ((is_id or is_distinct(str(cell))) and clips.are_among([cell]))
             for each, cell in zip(keep, cells, strict=True)
         ]
     if all(keep):
@@ -321,9 +300,9 @@ def parquet_texts(data: bytes) -> Iterator[str]:
         raise StoreError(f"it cannot be read as Parquet: {error}") from error
     for key, value in (rows.schema.metadata or {}).items():
         yield f"{key!r} {value!r}"
-    for field in rows.schema:
-        if _is_text_column(field.type):
-            yield from (str(cell) for cell in rows.column(field.name).to_pylist() if cell)
+    for column in rows.schema:
+        if _is_text_column(column.type):
+            yield from (str(cell) for cell in rows.column(column.name).to_pylist() if cell)
 
 
 def _is_text_column(kind: Any) -> bool:

@@ -5,98 +5,28 @@ areas hold of them is surveyed and saved; each file is replaced whole; every byt
 So a kill loses nothing else, and the same command goes on from there to the same end.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import emo
-from emo.errors import StoreError, listed, plural
-from emo.machine.table import format_bytes
-from emo.store.backend.cache_folder import RUNS, cache_folder
+from emo.errors import StoreError
 from emo.store.backend.location import Location, location
-from emo.store.backend.object_path import ObjectPath
 from emo.store.erase.area import Remnant, Scan, SearchedArea, read_or_refuse
+from emo.store.erase.caches import clear_caches, scan_caches
 from emo.store.erase.edits import ErasedClips
-from emo.store.erase.files import contents, links_below, remove_file, sha256_of
+from emo.store.erase.files import files_below, remove_file
 from emo.store.erase.heads import keeps_tokens
-from emo.store.erase.spelled import IdPattern, is_distinct
+from emo.store.erase.media import media_names
+from emo.store.erase.report import EraseReport, report_of
+from emo.store.erase.spelled import IdPattern
 from emo.store.erase.state import Survey, load_state, remove_state, save_state
-from emo.store.erase.token_rows import TokenFinder
-from emo.store.erased_ids import ERASED, SALT, hashed, read_erased, write_erased
+from emo.store.erased_ids import ERASED, SALT, read_erased, write_erased
 from emo.store.store import Store
 
 Step = Callable[[str], None]
 """Function that is told what begins now."""
 _WEIGHTS = "head.safetensors"
-
-
-@dataclass(frozen=True)
-class EraseReport:
-    """Result of an erasure."""
-
-    clips: int
-    """Number of ids that were to be erased."""
-    key: str
-    """Name of the set of ids, from salted hashes."""
-    survey: Survey
-    """What the areas held of them."""
-    after: dict[str, str]
-    """File that held something -> SHA-256 of its bytes now; empty: it is gone."""
-    scan: Scan
-    """What is still there."""
-    with_tokens: tuple[str, ...]
-    """Runs whose heads keep tokens of the clips."""
-    versioned: dict[str, bool | None]
-    """Bucket -> whether it keeps older versions; None: not known."""
-    document: dict[str, Any]
-    """The receipt."""
-    unknown: tuple[str, ...] = ()
-    """Ids that no recipe of the store had, and that were not erased from it before."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing of the clips was found any more."""
-        return not self.scan.hits
-
-    def lines(self) -> list[str]:
-        """Return the result as lines for people."""
-        survey, scan = self.survey, self.scan
-        gone = sum(not now for now in self.after.values())
-        lines = [
-            f"erased {plural(self.clips, 'clip')}: {plural(survey.entries, 'record')} "
-            f"in parts, {plural(len(self.after), 'file')} changed ({gone} of them removed)",
-            f"scanned {plural(scan.files, 'file')}, {format_bytes(scan.bytes)}, for the ids and "
-            f"for {plural(len(survey.rows.rows), 'token')} that no kept clip has: "
-            f"{plural(len(scan.hits), 'hit')}",
-        ]
-        lines += [f"still there: {hit.file}: {hit.what}" for hit in scan.hits[:20]]
-        if len(scan.hits) > 20:
-            lines.append(f"… and {len(scan.hits) - 20} more: see the receipt")
-        lines += [
-            f"fitted on them: {each.path} ({each.kind}; "
-            + ", ".join(f"{count} of {split}" for split, count in each.clips.items())
-            + ("; keeps tokens of them)" if each.path in self.with_tokens else ")")
-            for each in survey.fitted.values()
-        ]
-        for bucket, keeps in self.versioned.items():
-            if keeps is not False:
-                how = "keeps" if keeps else "may keep (it does not say)"
-                lines.append(
-                    f"note: {bucket} {how} older versions of what was removed or replaced; a rule "
-                    "of the bucket, or its owner, must delete these too"
-                )
-        if self.unknown:
-            lines.append(
-                f"note: no recipe of the store had {len(self.unknown):,} of these ids; if that is "
-                f"not what you expect, compare their spelling: {listed(self.unknown)}"
-            )
-        lines += [f"not looked into: {name}" for name in scan.not_examined]
-        return lines
 
 
 def erase(
@@ -129,36 +59,40 @@ def erase(
     others = [location(area) for area in runs]
     for area in others:
         read_or_refuse(area)
-    known, earlier = _known_ids(opened), read_erased(opened.path)
-    unknown = tuple(sorted(ids - known - earlier.among(ids - known)))
+    named_before = read_erased(opened.path).among(ids)
     key = write_erased(opened.path, ids)
-    clips = ErasedClips(ids, IdPattern(ids, known - ids))
-    areas = [SearchedArea(area, clips) for area in _outermost([opened.path, *others])]
+    outermost = _outermost([opened.path, *others])
     step("looking for the clips")
-    survey = _survey(opened.path, key, areas)
+    earlier = load_state(opened.path, key)
+    media, longer = media_names([path for area in outermost for path in files_below(area)], ids)
+    media |= earlier.media if earlier else frozenset()
+    pattern = IdPattern({*ids, *media}, {*_kept_ids(opened, ids), *longer})
+    clips = ErasedClips(ids, pattern, media, {*earlier.ids} if earlier else set())
+    areas = [SearchedArea(area, clips) for area in outermost]
+    survey = _survey(opened.path, key, areas, clips, earlier)
     step("erasing")
     for each in areas:
         each.apply(survey.rows)
-    _clear_caches(areas, survey, clips)
+    copies = clear_caches(areas, survey.rows, clips)
     with_tokens = _heads_with_tokens(survey)
     for run in with_tokens if is_head_removed else ():
         remove_file(location(run) / _WEIGHTS)
     step("scanning every byte")
     scan = _scan(areas, survey, () if is_head_removed else with_tokens, clips)
-    report = _report(opened.path, key, survey, scan, with_tokens, areas, clips)
-    report = replace(report, unknown=unknown)
+    report = report_of(
+        opened.path, key, survey, scan, with_tokens, copies, areas, clips, named_before
+    )
     if report.is_complete:
         remove_state(opened.path, key)
     return report
 
 
-def _known_ids(store: Store) -> set[str]:
-    """Return the ids of all clips that a recipe of the store has, finished or failed."""
-    known: set[str] = set()
+def _kept_ids(store: Store, ids: frozenset[str]) -> set[str]:
+    kept: set[str] = set()
     for folder in store.recipes.values():
-        known.update(folder.ids)
-        known.update(folder.failures)
-    return known
+        kept.update(folder.ids)
+        kept.update(folder.failures)
+    return kept - ids
 
 
 def _outermost(areas: Sequence[Location]) -> list[Location]:
@@ -176,41 +110,22 @@ def _outermost(areas: Sequence[Location]) -> list[Location]:
     ]
 
 
-def _survey(store: Location, key: str, areas: Sequence[SearchedArea]) -> Survey:
+def _survey(
+    store: Location, key: str, areas: Sequence[SearchedArea], clips: ErasedClips,
+    earlier: Survey | None,
+) -> Survey:  # fmt: skip
     """Find what the areas hold of the clips, and save it before anything is changed."""
-    found = Survey()
+    found = Survey(media=clips.media)
     for each in areas:
         each.survey(found)
-    earlier = load_state(store, key)
     if earlier is not None:
         found.add_earlier(earlier)
+    found.ids = clips.ids & clips.found
     if found.rows.rows:
         for each in areas:
             found.rows.drop(each.kept_rows())
     save_state(store, key, found)
     return found
-
-
-def _clear_caches(areas: Sequence[SearchedArea], survey: Survey, clips: ErasedClips) -> None:
-    """Remove what this machine's cache holds of the clips: copies of runs, and bytes of parts.
-
-    They can be fetched again, so in parts an id is looked for inside of words, too, as indices hold
-    them.
-    """
-    finder = survey.rows.finder()
-    for run in sorted((cache_folder() / RUNS).glob("*")):
-        found = Scan()
-        SearchedArea(run, clips).scan(finder, found)
-        if found.hits:
-            shutil.rmtree(run, ignore_errors=True)
-    if not any(isinstance(each.path, ObjectPath) for each in areas):
-        return
-    for path in sorted(cache_folder().rglob("*")) if cache_folder().is_dir() else ():
-        if path.is_file() and path.parent.name == "parts":
-            with contents(path) as data:
-                is_held = clips.pattern.may_be_in(data) or finder.is_in(data)
-            if is_held:
-                remove_file(path)
 
 
 def _heads_with_tokens(survey: Survey) -> tuple[str, ...]:
@@ -229,63 +144,9 @@ def _scan(
     found, finder = Scan(), survey.rows.finder()
     for each in areas:
         each.scan(finder, found)
-    if any(isinstance(each.path, ObjectPath) for each in areas) and cache_folder().is_dir():
-        SearchedArea(cache_folder(), clips).scan(finder, found)
+    scan_caches(areas, finder, found, clips)
     found.hits += [
         Remnant(f"{run}/{_WEIGHTS}", "a head that keeps tokens; --remove-heads removes its weights")
         for run in with_tokens
     ]
     return found
-
-
-def _report(
-    store: Location, key: str, survey: Survey, scan: Scan, with_tokens: Sequence[str],
-    areas: Sequence[SearchedArea], clips: ErasedClips,
-) -> EraseReport:  # fmt: skip
-    after = {name: sha256_of(location(name)) for name in sorted(survey.before)}
-    buckets = {
-        each.path.root: each.path.bucket.keeps_versions((store / ERASED / SALT).key)
-        for each in areas
-        if isinstance(each.path, ObjectPath) and isinstance(store, ObjectPath)
-    }
-    shown = clips.pattern.without
-    finder: TokenFinder = survey.rows.finder()
-    document = {
-        "format": "emo erasure", "version": 1, "emo": emo.__version__,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "is_complete": not scan.hits,
-        "store": str(store), "areas": [str(each.path) for each in areas],
-        "clips": _hashes(store, clips.ids), "entries": survey.entries,
-        "files": [
-            {"file": shown(name), "sha256_before": survey.before[name],
-             "sha256_after": after[name] or None}
-            for name in sorted(survey.before)
-        ],
-        "tokens": {
-            "of_no_kept_clip": len(survey.rows.rows), "shared_with_kept_clips": survey.rows.shared,
-            "looked_for_at_every_byte": finder.rows, "compared_as_rows_only": finder.left_out,
-        },
-        "ids_compared_in_known_fields_only": sum(not is_distinct(each) for each in clips.ids),
-        "scan": {
-            "files": scan.files, "bytes": scan.bytes,
-            "hits": [{"file": hit.file, "what": hit.what} for hit in scan.hits],
-            "not_looked_into": scan.not_examined,
-        },
-        "fitted_on_the_clips": [
-            each.to_json() | {"keeps_tokens": each.path in with_tokens}
-            for each in survey.fitted.values()
-        ],
-        "buckets_that_keep_versions": buckets,
-        "links_not_followed": [
-            shown(str(path)) for each in areas for path in links_below(each.path)
-        ],
-    }  # fmt: skip
-    return EraseReport(
-        len(clips.ids), key, survey, after, scan, tuple(with_tokens), buckets, document
-    )
-
-
-def _hashes(store: Location, ids: frozenset[str]) -> list[str]:
-    """Return the salted hashes of the ids, sorted."""
-    salt = (store / ERASED / SALT).read_bytes().decode()
-    return sorted(hashed(salt, clip_id) for clip_id in ids)

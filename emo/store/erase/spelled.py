@@ -4,8 +4,11 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
+
+from emo.store.erase.wide import WIDEST, find_wide, narrow_spellings, wide_spellings
 
 _LEAST_LETTERS = 6
 """Shortest id that is looked for in any bytes."""
@@ -44,8 +47,12 @@ class IdPattern:
         distinct = [clip_id for clip_id in every if is_distinct(clip_id)]
         self._is_all = len(distinct) == len(every)
         self._longest = max((len(word) for each in distinct for word in spellings(each)), default=0)
-        words = sorted({word for clip_id in distinct for word in spellings(clip_id)})
+        self._ids = {word: clip_id for clip_id in distinct for word in spellings(clip_id)}
+        words = sorted(self._ids)
         self._pattern = re.compile(trie_pattern(words), re.DOTALL) if words else None
+        self._encodings = wide_spellings(words)
+        wide = trie_pattern(sorted(self._encodings)) if words else b"(?!)"
+        self._wide = re.compile(wide, re.DOTALL)
         self._around: dict[bytes, list[tuple[bytes, int]]] = {}
         if self._pattern:
             self._protect(kept)
@@ -66,17 +73,23 @@ class IdPattern:
         """Yield first and stop byte of each id in ``data``."""
         if self._pattern is None:
             return
-        size, margin = len(data), self._longest + 1
+        size, margin = len(data), WIDEST * (self._longest + 1)
         for first in range(0, size, _BLOCK_BYTES):
             low, high = max(0, first - margin), min(size, first + _BLOCK_BYTES + margin)
             block = bytes(data[low:high])
-            for start, stop in self._found(block):
+            for start, stop in chain(self._found(block), self._found_wide(block)):
                 if first <= low + start < first + _BLOCK_BYTES:
                     yield low + start, low + stop
 
     def is_in(self, data: bytes | memoryview) -> bool:
         """Return whether any of the ids is in ``data``."""
         return next(self.find(data), None) is not None
+
+    def ids_in(self, data: bytes | memoryview) -> set[str]:
+        """Return which of the ids are in ``data``."""
+        words = {bytes(data[start:stop]) for start, stop in self.find(data)}
+        spelled = {each for word in words for each in (word, *narrow_spellings(word))}
+        return {self._ids[each] for each in spelled & self._ids.keys()}
 
     def may_be_in(self, data: Any) -> bool:
         """Return whether an id is in ``data``, also inside of a longer word.
@@ -85,13 +98,15 @@ class IdPattern:
         """
         if not self._is_all:
             return True
-        return self._pattern is not None and self._pattern.search(data) is not None
+        if self._pattern is None:
+            return False
+        return any(each.search(data) for each in (self._pattern, self._wide))
 
     def without(self, text: str, instead: str = "[erased]") -> str:
         """Return a text in which each of the ids is replaced."""
         data = text.encode("utf-8", "surrogatepass")
         pieces, at = [], 0
-        for start, stop in self.find(data):
+        for start, stop in self._found(data) if self._pattern else ():
             if start >= at:
                 pieces += [data[at:start], instead.encode()]
                 at = stop
@@ -108,6 +123,11 @@ class IdPattern:
                 at = stop
             else:
                 at = start + 1
+
+    def _found_wide(self, block: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the ids of one block that stand alone in UTF-16 or UTF-32."""
+        margin = self._longest + 1
+        return find_wide(block, self._wide, self._encodings, margin, self._stands_alone)
 
     def _stands_alone(self, block: bytes, start: int, stop: int) -> bool:
         if start and _BEFORE.match(block, start - 1) and not _is_escape(block, start):

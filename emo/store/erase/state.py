@@ -2,7 +2,8 @@
 
 A killed erasure has removed some of the clips' tokens already; the repeat needs them to prove that
 they are nowhere, and the runs' lists of clips to name the heads. The file lies in the store, holds
-tokens of the erased clips, and is removed when the proof succeeds.
+tokens of the erased clips, their ids and the addresses of their media, and is removed when the
+proof succeeds.
 """
 
 import base64
@@ -38,6 +39,10 @@ class Survey:
     """The clips' tokens that no kept clip has."""
     entries: int = 0
     """Number of entries of the clips in parts, finished and failed."""
+    media: frozenset[str] = frozenset()
+    """Addresses and ETags of the clips' media, see :mod:`emo.store.erase.media`."""
+    ids: frozenset[str] = frozenset()
+    """Ids that were met anywhere."""
 
     def add(self, tokens: np.ndarray) -> None:
         """Add tokens (T, D) of erased clips."""
@@ -63,6 +68,8 @@ def load_state(store: Location, key: str) -> Survey | None:
     try:
         document = json.loads(path.read_bytes())
         found = Survey(document["before"], entries=document["entries"])
+        found.media = frozenset(map(str, document.get("media", ())))
+        found.ids = frozenset(map(str, document.get("ids", ())))
         for each in document["fitted"]:
             found.fitted[each["path"]] = Fitted(each["path"], each["kind"], each["clips"])
         for dtype, dim, data in document["tokens"]:
@@ -87,6 +94,8 @@ def save_state(store: Location, key: str, survey: Survey) -> None:
     document: dict[str, Any] = {
         "before": survey.before,
         "entries": survey.entries,
+        "media": sorted(survey.media),
+        "ids": sorted(survey.ids),
         "fitted": [each.to_json() for each in survey.fitted.values()],
         "tokens": [
             (each.dtype.name, each.shape[1], base64.b64encode(each.tobytes()).decode())

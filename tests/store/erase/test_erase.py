@@ -282,49 +282,75 @@ def test_lines_of_a_jobs_plan_keep_their_positions():
     }  # fmt: skip
 
 
-def test_a_plan_keeps_no_object_of_an_erased_clip():
-    """The ETag of an object may be the MD5 of its bytes."""
-    rows = [{"id": k, "audio": f"s3://b/{k[-1]}.tar!x.wav@512+9"} for k in ("ann/clip_1", "bob_2")]
-    objects = {"s3://b/1.tar": [9, "a"], "s3://b/2.tar": [9, "b"]}
-    line = {"part": 0, "todo": {}, "rows": rows, "objects": objects}
-    clips = ErasedClips(frozenset(GONE), IdPattern(GONE, KEPT))
-    edit = edit_of("parts.jsonl", json.dumps(line).encode() + b"\n", clips)
-    assert json.loads(edit.data) == {
-        **line, "rows": rows[1:], "objects": {"s3://b/2.tar": [9, "b"]}
-    }  # fmt: skip
-    assert edit_of("parts.jsonl", edit.data, clips) is None
+def test_addresses_and_etags_of_the_clips_media_leave_the_plan_and_are_looked_for(store, filled):
+    url = {k: f"s3://media/file{n}.wav" for n, k in enumerate([*GONE, *KEPT])}
+    rows = [{"id": k, "audio": url[k]} for k in [*GONE, *KEPT]]
+    rows += [{"id": GONE[0], "video": f"s3://media/x.tar!{n}@512+9"} for n in ("a1.mp4", "b1.mp4")]
+    rows += [{"id": KEPT[0], "video": "s3://media/x.tar!c1.mp4@9728+9"}]
+    rows += [{"id": KEPT[1], "audio": f"{url[GONE[2]]}.flac"}]  # longer than an erased one
+    objects = {each: [9, f"{n:032x}"] for n, each in enumerate(url.values())}
+    objects |= {"s3://media/x.tar": [9, "f" * 32]}
+    job = store.path / ".jobs" / "0001"
+    job.mkdir(parents=True)
+    line = json.dumps({"part": 0, "todo": {}, "rows": rows, "objects": objects})
+    (job / "parts.jsonl").write_text(line + "\n")
+    (job / "more.csv").write_text(f"path,label\n{url[GONE[1]]},a\n{url[KEPT[0]]},b\n")
+    (job / "log.txt").write_text(f"slow: {url[GONE[2]]}\nslow: {url[GONE[2]]}.flac\n")
+    (job / "etag.bin").write_bytes(b"\xff\0" + objects[url[GONE[0]]][1].encode())
+    report = erase(store.path, GONE)
+    assert [(hit.file.rpartition("/")[2], hit.what) for hit in report.scan.hits] == [
+        ("etag.bin", "the address or ETag of a clip, from byte 2")
+    ]
+    found = json.loads((job / "parts.jsonl").read_text())
+    assert found["objects"] == {
+        each: facts for each, facts in objects.items() if each not in [url[k] for k in GONE]
+    }
+    assert [row["id"] for row in found["rows"]] == [*KEPT, KEPT[0], KEPT[1]]
+    assert (job / "more.csv").read_text() == f"path,label\n{url[KEPT[0]]},b\n"
+    assert (job / "log.txt").read_text() == f"slow: {url[GONE[2]]}.flac\n"
+    (job / "etag.bin").unlink()
+    assert erase(store.path, GONE).is_complete
+    assert not list((store.path / ".erased").glob("pending-*"))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_a_spreadsheets_utf_16_is_looked_into(encoding):
-    clips = ErasedClips(frozenset(GONE), IdPattern(GONE, KEPT))
-    mark, words = "\ufeff".encode(encoding), f"id\tä\r\n{GONE[1]}\tx\r\n{KEPT[0]}\ty\r\n"
-    for name in ("a.csv", "a.tsv", "a.txt"):
-        edit = edit_of(name, mark + words.encode(encoding), clips)
-        assert edit.data == mark + f"id\tä\r\n{KEPT[0]}\ty\r\n".encode(encoding)
-        assert edit_of(name, edit.data, clips) is None
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+def test_texts_of_two_or_four_bytes_a_letter_are_edited_and_looked_into(
+    encoding, store, filled, tmp_path
+):
+    area = tmp_path / "exports"
+    area.mkdir()
+    ids = [*GONE, *KEPT]  # the latter hold ids that are longer than erased ones
+    table = "id,text\r\n" + "".join(f"{k},é\r\n" for k in ids)
+    (area / "t.csv").write_bytes(table.encode(encoding))
+    (area / "short.csv").write_bytes("id\r\n12\r\n13\r\n".encode(encoding))  # too short for a scan
+    (area / "kept.bin").write_bytes(b"\xff\0\0" + "\0".join(KEPT).encode(encoding) + b"\xff")
+    (area / "held.bin").write_bytes(b"\xff\0\0" + f"{KEPT[0]};{GONE[1]}".encode(encoding))
+    report = erase(store.path, [*GONE, "12"], runs=[area])
+    assert [hit.file.rpartition("/")[2] for hit in report.scan.hits] == ["held.bin"]
+    kept = "id,text\r\n" + "".join(f"{k},é\r\n" for k in KEPT)
+    assert (area / "t.csv").read_bytes() == kept.encode(encoding)
+    assert (area / "short.csv").read_bytes() == "id\r\n13\r\n".encode(encoding)
 
 
-def test_a_table_separated_by_semicolons_loses_its_rows():
-    clips = ErasedClips(frozenset(GONE), IdPattern(GONE, KEPT))
-    edit = edit_of("a.csv", f"id;b\n{GONE[1]};1,5\n{KEPT[0]};2,5\n".encode(), clips)
-    assert edit.data == f"id;b\n{KEPT[0]};2,5\n".encode()
-
-
-def test_utf_16_that_cannot_be_taken_out_is_a_hit(store, filled, tmp_path):
-    (tmp_path / "rows.csv").write_text(f"id,note\nx,about {GONE[0]}\n", encoding="utf-16")
-    report = erase(store.path, [GONE[0]], runs=[tmp_path / "rows.csv"])
-    assert [hit.what for hit in report.scan.hits] == ["an id, in a text of UTF-16"]
-
-
-def test_ids_that_the_store_does_not_have_are_named_and_a_file_is_an_area(store, filled, tmp_path):
-    (tmp_path / "rows.csv").write_text(f"id\n{GONE[0]}\n{KEPT[0]}\n")
-    report = erase(store.path, [GONE[0], "ann/clp_1"], runs=[tmp_path / "rows.csv"])
-    assert report.is_complete
-    assert (tmp_path / "rows.csv").read_text() == f"id\n{KEPT[0]}\n"
-    assert "had 1 of these ids" in (said := "\n".join(report.lines()))
-    assert "spelling: ann/clp_1" in said
-    assert not erase(store.path, [GONE[0], "ann/clp_1"]).unknown
+def test_an_id_that_is_nowhere_is_told(store, filled, tmp_path):
+    area = tmp_path / "exports"
+    area.mkdir()
+    for name, text in (("l.txt", "only/in_a_text é\n"), ("t.csv", "id\r\n12\r\n")):
+        (area / name).write_bytes(text.encode("utf-16"))
+    (area / "b.bin").write_bytes(b"\0only/in_bytes\0")
+    (area / "only_a_name.npy").write_bytes(b"")
+    ids = ["ann/clip_9", GONE[0], "only/in_a_text", "12", "only/in_bytes", "only_a_name"]
+    report = erase(store.path, [*ids, "nowhere/clip"], runs=[area])
+    assert (report.clips, report.nowhere) == (7, 1)
+    assert report.lines()[0].startswith("erased 6 clips: 2 records in parts")
+    assert "1 id was found nowhere: check the list, and --runs" in report.lines()
+    assert len(report.document["found_nowhere"]) == 1
+    (area / "b.bin").unlink()
+    again = erase(store.path, [*ids, "nowhere/clip"], runs=[area])
+    assert again.nowhere == 2  # the file with one of them was removed by hand
+    last = erase(store.path, [*ids, "nowhere/clip"], runs=[area])
+    assert last.lines()[0].startswith("erased 0 clips")
+    assert "7 ids were found nowhere, and named by an earlier erasure" in last.lines()
 
 
 def test_parquet_and_compressed_files_are_looked_into(store, filled, tmp_path):
