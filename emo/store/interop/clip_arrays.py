@@ -17,7 +17,7 @@ from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.patient_file import PatientFile
-from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
+from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips, take_labels
 from emo.untrusted.budget import Budget
 
 _MOST_CLIPS = 5_000_000
@@ -74,7 +74,7 @@ class ClipArrays(Format):
                         disk.check()
                 for clip_id in contents.ids:
                     for column, cell in contents.cells.get(clip_id, {}).items():
-                        if column not in contents.streams and cell:
+                        if cell:
                             file[clip_id].attrs[column] = cell
             disk.check()
 
@@ -137,15 +137,18 @@ def _contents(
     for name, array in arrays.items():
         clip_id, stream = _split(name, options)
         streams.setdefault(stream or options.stream, {})[clip_id] = array
-    ids = list(dict.fromkeys(i for found in streams.values() for i in found))
     cells: dict[str, dict[str, str]] = {}
+    lines = take_labels(streams, cells, options.stream)
+    if not streams:
+        raise StoreError(f"{path}: holds labels alone")
+    ids = list(dict.fromkeys(i for found in streams.values() for i in found))
     for name, value in values.items():
         clip_id, column = _split(name, options)
         if column:
             cells.setdefault(clip_id, {})[column] = value
     known = {i: cells.get(i, {}) for i in ids} if cells else {}
-    line = f"ids: names of the arrays, such as {ids[0]}"
-    return Contents(ids, streams_of_clips(streams, ids, {}), cells=known, lines=(line,))
+    lines.insert(0, f"ids: names of the arrays, such as {ids[0]}")
+    return Contents(ids, streams_of_clips(streams, ids, {}), cells=known, lines=tuple(lines))
 
 
 def _split(name: str, options: ClipArrayOptions) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from emo.store.exchange.contents import Contents, contents_fields
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.npy_headers import npz_members
-from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips
+from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips, take_labels
 from emo.store.exchange.readers.tensors import tensor_file
 from emo.store.exchange.tables.columns import ColumnOptions
 from emo.store.exchange.tables.one_clip import TokenTables
@@ -79,6 +79,8 @@ class Files(Format):
                     streams[stream][clip_id] = array
                 if row:
                     cells[clip_id] = row
+            if not document:
+                lines += take_labels(streams, cells, options.stream)
             ids = ordered({clip_id for _, clip_id, _ in files}, document)
             facts = contents_fields(document)
             facts = facts if cells == {} else {"cells": cells, **facts}
