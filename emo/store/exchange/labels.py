@@ -25,6 +25,9 @@ ROW_NAMES = (UNNAMED_COLUMN, "id", "ids", "index", "row")
 """Names of columns that tell rows apart."""
 
 _LABEL_WORDS = {"label", "labels", "target", "targets", "onehot"}
+_AFTER_Y = (
+    "train", "tr", "val", "valid", "dev", "devel", "test", "te", "true", "onehot", "cat", "reg",
+)  # fmt: skip
 _CODES = ("id", "idx", "index", "code", "num")
 _WIDEST = 64
 """Most columns of an array (N, C) of labels that become columns of a manifest."""
@@ -35,13 +38,13 @@ def is_label_name(name: str) -> bool:
 
     >>> [is_label_name(name) for name in ("y", "train_labels", "y_tr", "emotion_id")]
     [True, True, True, True]
-    >>> [is_label_name(name) for name in ("pose_y", "y_0", "emotion2vec")]
+    >>> [is_label_name(name) for name in ("pose_y", "y_mean", "emotion2vec")]
     [False, False, False]
     """
     words = [word for word in re.split(r"[\W_]+", name.rpartition("/")[2].lower()) if word]
     if not words:
         return False
-    is_y = words[0] == "y" and not any(word.isdecimal() for word in words)
+    is_y = words[0] == "y" and all(w in _AFTER_Y or w in LABEL_NAMES for w in words[1:])
     is_code = words[0] in LABEL_NAMES and words[-1] in _CODES
     return "_".join(words) in LABEL_NAMES or is_y or is_code or bool(_LABEL_WORDS & {*words})
 

@@ -128,6 +128,7 @@ class _Reading:
         self._starts: list[int] = []
         self._rows: dict[str, int] = {}
         self._cells: list[dict[str, str]] = []
+        self._varying: set[str] = set()
         self._dtype = np.dtype(table.dtype if options.dtype == "auto" else options.dtype)
 
     def contents(self) -> Contents:
@@ -153,6 +154,12 @@ class _Reading:
         columns = [batch.column(name).to_pylist() for name in names]
         for position, clip_id in enumerate(self._ids_of(batch, first)):
             if self._options.rows == "tokens" and self._ids and self._ids[-1] == clip_id:
+                first_cells = self._cells[-1]
+                self._varying |= {
+                    name
+                    for name, column in zip(names, columns, strict=True)
+                    if first_cells.get(name) != cell_text(column[position])
+                }
                 continue
             if clip_id in self._rows:
                 raise StoreError(self._twice(clip_id, first + position))
@@ -237,8 +244,13 @@ class _Reading:
             failures=failures,
             cells={key: _with_seconds(row) for key, row in cells.items()},
             facts={"columns": {name: list(columns) for name, columns in streams.items()}},
-            lines=(self._id_line, *self._numbers.lines()),
+            lines=(self._id_line, *self._numbers.lines(), *self._varying_line()),
         )
+
+    def _varying_line(self) -> list[str]:
+        """Return a line about labels that differ between the tokens of a clip, if there are any."""
+        names = ", ".join(sorted(self._varying))
+        return [f"differ between the rows of a clip, the first row's taken: {names}"] * bool(names)
 
     def _failures(
         self, values: np.ndarray, starts: np.ndarray, used: Sequence[int]

@@ -233,3 +233,15 @@ def test_a_label_of_a_streams_name_goes_out_and_an_array_of_labels_comes_in(tmp_
     assert list(folder.recipe.streams) == ["audio"]
     expected = {"audio": "of v0", "onehot_0": "1", "onehot_1": "0"}
     assert report.cells["v0"] == expected
+
+
+def test_emotion2vec_with_tabs_has_ids_with_blanks(tmp_path):
+    np.save(tmp_path / "train.npy", np.ones((2, 3), "f4"))
+    (tmp_path / "train.lengths").write_text("1\n1\n")
+    (tmp_path / "train.emo").write_text("a b\tjoy\nc d\tsad\n")
+    _, report = bring(tmp_path, "emotion2vec", tmp_path / "train.npy")
+    expected = {
+        "a b": {"split": "train", "label": "joy"},
+        "c d": {"split": "train", "label": "sad"},
+    }
+    assert report.cells == expected

@@ -190,3 +190,25 @@ def test_nominal_attributes_and_coded_labels_are_no_features(tmp_path):
     _, report = bring(tmp_path, "table", tmp_path / "t.csv", recipe="csv")
     assert "features, 2 columns: x, happy" in report.table()
     assert report.cells["a"] == {"emotion_id": "4"}
+
+
+def test_comments_and_quotes_of_arff(tmp_path):
+    head = "@relation r\n@attribute name string\n@attribute x numeric\n@attribute z numeric\n"
+    (tmp_path / "t.arff").write_text(head + '@data\n% mine\na,1.5,0\n"b c",2,1\n')
+    folder, _ = bring(tmp_path, "table", tmp_path / "t.arff")
+    assert list(folder.ids) == ["a", "b c"]
+
+
+def test_labels_that_differ_between_the_tokens_of_a_clip_are_said(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x,label\na,1,joy\na,2,sad\nb,3,joy\n")
+    _, report = bring(tmp_path, "table", tmp_path / "t.csv", "rows=tokens")
+    assert "differ between the rows of a clip, the first row's taken: label" in report.table()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("id;x\na;1,5\n", "-o decimal=,"), ("id,x\n", "it has no rows")]
+)
+def test_tables_without_numbers_say_what_may_help(tmp_path, text, hint):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(StoreError, match=f"none of its columns holds numbers.*{hint}"):
+        bring(tmp_path, "table", tmp_path / "t.csv")

@@ -53,6 +53,8 @@ class NumberColumns:
     """Column -> whether its cells are numbers; columns without any cell are missing."""
     row: int = 0
     """Number of rows that were read."""
+    commas: bool = False
+    """Whether a column is no number because of a comma before its decimals."""
 
     @property
     def candidates(self) -> list[str]:
@@ -73,9 +75,18 @@ class NumberColumns:
             if not names:
                 raise StoreError(
                     f"{self.where}: stream {stream!r}: none of its columns holds numbers; the "
-                    f"table has {', '.join(self.table.names[:12])}"
+                    f"table has {', '.join(self.table.names[:12])}{self._hint()}"
                 )
         return found
+
+    def _hint(self) -> str:
+        """Return what may help when no column holds numbers."""
+        if not self.row:
+            return "; it has no rows"
+        if self.commas:
+            return "; its cells have commas: -o decimal=, if these stand before the decimals"
+        has_blanks = len(self.table.names) == 1 and " " in self.table.names[0].strip()
+        return "; -o delimiter=' ' if blanks separate its cells" if has_blanks else ""
 
     def lines(self) -> list[str]:
         """Return lines for people about the columns that are no features."""
@@ -142,6 +153,7 @@ class NumberColumns:
                 numbers[position] = float("x" if "_" in word else word)
             except ValueError:
                 if name not in self.are_numbers:
+                    self.commas |= re.fullmatch(r"[+-]?\d*,\d+", word) is not None
                     self.are_numbers[name] = False
                     return np.full(len(words), np.nan)
                 raise StoreError(

@@ -168,12 +168,18 @@ def _delimited(
             quote_char=quote,
             newlines_in_values=True,
             escape_char="\\" if is_arff else False,
+            invalid_row_handler=_skip_comment if is_arff else None,
         ),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
         ),
     )
     return TableFile(names, kinds, iter(reader), 1 + skip)
+
+
+def _skip_comment(row: Any) -> str:
+    """Return that a row of ARFF with another number of cells is skipped if it is a comment."""
+    return "skip" if row.text.lstrip().startswith("%") else "error"
 
 
 def _delimiter(line: str, path: Path) -> str:
@@ -238,7 +244,7 @@ def _open_arff(path: Path, file: Any, options: TextOptions, budget: Budget) -> T
     if start.startswith(b"{"):
         raise StoreError(f"{path}: sparse ARFF is not read; save it as dense ARFF or CSV")
     file.seek(position)
-    quote = '"' if start.partition(b"\n")[0].count(b'"') > 1 else "'"
+    quote = '"' if start.count(b'"') > start.count(b"'") else "'"
     table = _delimited(file, names, ",", quote, 0, kinds, is_arff=True)
     return TableFile(table.names, kinds, table.batches, 1 + lines)
 
