@@ -204,8 +204,11 @@ class _Piece:
 def _piece(part: Mapping[_Name, Any], split: str, path: Path, options: XyReadOptions) -> _Piece:
     """Return the clips of one split, checked against each other."""
     xs = {name.stream: array for name, array in part.items() if name.role == "X"}
-    count = len(next(iter(xs.values())))
     where = f"{path}: {split}".removesuffix(": ")
+    for array in xs.values():
+        if not np.shape(array)[:1] or not len(array):
+            raise StoreError(f"{where}: X has no clips: a {type(array).__name__} without rows")
+    count = len(next(iter(xs.values())))
     ids = _ids(part, split, count, where, options)
     tokens = {}
     for stream, array in xs.items():
@@ -255,7 +258,7 @@ def _lengths(array: Any, lengths: Any, where: str, options: XyReadOptions) -> np
         if len(kinds) > 1:
             raise StoreError(f"{where}: expected arrays of one width and type, got {sorted(kinds)}")
         return np.array([shape[0] for shape in shapes], np.int64)
-    if array.dtype.kind not in "fiub" or array.ndim not in (2, 3):
+    if array.dtype.kind not in "fiub" or array.ndim not in (2, 3) or not array.shape[-1]:
         raise StoreError(
             f"{where}: expected numbers (N, D) or (N, L, D), got {array.dtype} {array.shape}"
         )

@@ -159,7 +159,12 @@ def test_hdf5_of_others_with_groups_is_read(tmp_path):
 
 def test_arrays_that_are_called_as_labels_are_are_never_a_stream(tmp_path):
     onehot = np.eye(3, dtype=np.float32)
-    arrays = {"ids": IDS, "audio": np.ones((3, 2)), "labels": onehot, "all_targets": np.ones((3, 99))}
+    arrays = {
+        "ids": IDS,
+        "audio": np.ones((3, 2)),
+        "labels": onehot,
+        "all_targets": np.ones((3, 99)),
+    }
     folder, report = brought(tmp_path, arrays)
     assert list(folder.recipe.streams) == ["audio"]
     assert report.cells["b"] == {"labels_0": "0", "labels_1": "1", "labels_2": "0"}

@@ -1,6 +1,7 @@
 """Layouts of other tools: arrays by id, CMU's sequences, video_features, emotion2vec, torch …"""
 
 import json
+import pickle
 
 import h5py
 import numpy as np
@@ -245,3 +246,18 @@ def test_emotion2vec_with_tabs_has_ids_with_blanks(tmp_path):
         "c d": {"split": "train", "label": "sad"},
     }
     assert report.cells == expected
+
+
+@pytest.mark.parametrize("name", ["x.pkl", "x.npy"])
+def test_a_pickled_dict_has_an_array_for_each_id(tmp_path, name):
+    clips = {f"s1/{clip_id}": tokens for clip_id, tokens in CLIPS.items()}
+    if name == "x.npy":
+        np.save(tmp_path / name, clips)
+    else:
+        labelled = {i: {"features": tokens, "label": "joy"} for i, tokens in clips.items()}
+        (tmp_path / name).write_bytes(pickle.dumps(labelled))
+    with pytest.raises(StoreError, match="is a pickle"):
+        bring(tmp_path, "clip_arrays", tmp_path / name)
+    folder, report = bring(tmp_path, "clip_arrays", tmp_path / name, allow_pickle=True)
+    assert_is(folder, "features", clips)
+    assert report.cells == ({} if name == "x.npy" else {key: {"label": "joy"} for key in clips})

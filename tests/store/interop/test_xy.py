@@ -87,6 +87,8 @@ WRONG = {
         {"X": np.eye(3)[None, :, :], "X_lengths": [2], "ids": ["a"]},
         "beyond its 2 tokens",
     ),
+    "empty": ({"X": np.ones((0, 3)), "ids": []}, "X has no clips"),
+    "no width": ({"X": np.ones((2, 0)), "ids": ["a", "b"]}, "expected numbers .N, D."),
     "two X": ({"X_train": X, "train_X": X, "ids_train": list("abcd")}, "X_train and train_X are"),
     "twice": ({"X": X, "ids": list("abca")}, "clip 'a' twice"),
 }
