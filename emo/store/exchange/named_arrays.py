@@ -24,7 +24,7 @@ from emo.store.exchange.contents import (
     contents_fields,
     spec_of,
 )
-from emo.store.exchange.labels import LABEL_NAMES, cells_of_columns
+from emo.store.exchange.labels import cells_of_columns, is_label_name, label_columns
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 
@@ -107,7 +107,9 @@ def find_clips(
     streams: dict[str, Callable[[], StreamTokens]] = {}
     for name in arrays:
         stream, lengths_name = _stream_of(name, arrays)
-        if stream is None or name == id_name or _is_label(name, arrays[name], len(ids)):
+        if stream is None or name == id_name or _is_label(file, name):
+            continue
+        if _is_named_label(file, name, stream, lengths_name):
             continue
         if stream in streams:
             raise StoreError(f"{path}: two arrays hold the tokens of {stream!r}, one is {name}")
@@ -119,29 +121,51 @@ def find_clips(
             f"(N, D); found {_shapes(arrays)}"
         )
     others = [name for name in arrays if name not in used]
-    labels = {n: arrays[n] for n in others if _is_label(n, arrays[n], len(ids))}
-    ignored = tuple(f"{n} {tuple(arrays[n].shape)}" for n in others if n not in labels)
+    labels = {n: arrays[n] for n in others if _is_label(file, n)}
+    ignored = tuple(_left_out(n, arrays[n]) for n in others if n not in labels)
     facts = contents_fields(file.document)
     if labels and "cells" not in facts:
-        facts["cells"] = cells_of_columns(ids, {n: _column(file, n) for n in labels})
+        columns: dict[str, Iterable[Any]] = {}
+        for name, array in labels.items():
+            names = label_columns(name, array.shape[1] if len(array.shape) > 1 else 1)
+            columns |= {each: _column(file, name, k) for k, each in enumerate(names)}
+        facts["cells"] = cells_of_columns(ids, columns)
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
     return Contents(ids, LazyDict(made), ignored=ignored, **facts)
 
 
-def _is_label(name: str, array: Any, clips: int) -> bool:
-    """Return whether an array has a cell for each clip: (N,), or (N, 1) under a label's name."""
-    if array.dtype.kind not in "OSTUiufb" or array.shape[:1] != (clips,):
+def _is_label(file: _File, name: str) -> bool:
+    """Return whether an array has cells for each clip: (N,), or (N, C) under a label's name."""
+    array = file.arrays[name]
+    if array.dtype.kind not in "OSTUiufb" or array.shape[:1] != (file.clips,):
         return False
-    is_column = tuple(array.shape[1:]) == (1,) and name.rsplit("/")[-1].lower() in LABEL_NAMES
-    return len(array.shape) == 1 or is_column
+    if len(array.shape) != 2 or not _is_named_label(file, name, *_stream_of(name, file.arrays)):
+        return len(array.shape) == 1
+    return bool(label_columns(name, array.shape[1]))
 
 
-def _column(file: _File, name: str) -> Iterator[Any]:
-    """Iterate over the cells of an array of labels, of which a few are read at a time."""
+def _is_named_label(file: _File, name: str, stream: str | None, lengths_name: str | None) -> bool:
+    """Return whether an array of the shape of tokens is no stream, for it is called as labels are.
+
+    A stream of our own document, or values with offsets, which our own writers make, stays one.
+    """
+    is_ours = stream in file.document.get("streams", ()) or "offsets" in (lengths_name or "")
+    return is_label_name(name) and not is_ours
+
+
+def _left_out(name: str, array: Any) -> str:
+    """Return an array that is neither tokens nor labels in words."""
+    hint = "; called as labels are: rename it if it is tokens" if is_label_name(name) else ""
+    return f"{name} {tuple(array.shape)}{hint}"
+
+
+def _column(file: _File, name: str, position: int) -> Iterator[Any]:
+    """Iterate over a column of an array of labels, of which a few cells are read at a time."""
     array = file.arrays[name]
     for start in range(0, file.clips, _FEW_IDS):
-        for cell in np.asarray(array[start : start + _FEW_IDS]).reshape(-1).tolist():
+        block = np.asarray(array[start : start + _FEW_IDS])
+        for cell in block.reshape(len(block), -1)[:, position].tolist():
             size = len(cell) if isinstance(cell, str | bytes) else 0
             file.budget.take(size + _TEXT_BYTES, f"labels {name}")
             yield cell

@@ -11,6 +11,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import StreamTokens, spec_of
+from emo.store.exchange.labels import cell_text, is_label_name, label_columns
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import shortened
@@ -79,6 +80,30 @@ def _stream(
         return Ragged(np.concatenate(parts), offsets_of(lengths[start:stop]))
 
     return StreamTokens(spec_of(document, name, first.dim, first.dtype), lengths, read)
+
+
+def take_labels(
+    streams: dict[str, dict[str, ClipArray]], cells: dict[str, dict[str, str]], own: str
+) -> list[str]:
+    """Remove the streams that are called as labels are, and return lines about them.
+
+    Args:
+        streams: stream -> clip id -> array; those of labels are removed.
+        cells: clip id -> column -> cell; arrays (1,) and (C,) of labels are added.
+        own: name of a stream that the user chose, which stays.
+    """
+    lines = []
+    for name in [n for n in streams if n != own and is_label_name(n)]:
+        found = streams.pop(name)
+        if any(each.tokens != 1 or not label_columns(name, each.dim) for each in found.values()):
+            lines.append(f"{name}: called as labels are, left out: rename it if it is tokens")
+            continue
+        lines.append(f"{name}: called as labels are: a column of the manifest, no tokens")
+        for clip_id, each in found.items():
+            names = label_columns(name, each.dim)
+            values = map(cell_text, each.read()[0])
+            cells.setdefault(clip_id, {}).update(zip(names, values, strict=True))
+    return lines
 
 
 def shape_of_tokens(shape: Sequence[int], where: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""clip_arrays: one .h5 or .npz file that has an array for each clip, under the clip's id."""
+"""clip_arrays: an .h5, .npz or pickled dict that has an array for each clip, under its id."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +15,11 @@ from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.labels import cell_text
+from emo.store.exchange.named_arrays import ids_as_text
 from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.patient_file import PatientFile
-from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
+from emo.store.exchange.per_clip import ClipArray, array_of, resident, streams_of_clips, take_labels
+from emo.store.exchange.readers.unjoblib import COMPRESSED, object_array, read_any_pickle
 from emo.untrusted.budget import Budget
 
 _MOST_CLIPS = 5_000_000
@@ -41,6 +43,7 @@ class ClipArrays(Format):
 
     extension = ".h5"
     keeps_all = False
+    may_be_pickle = True
     ReadOptions = ClipArrayOptions
 
     @contextmanager
@@ -48,16 +51,43 @@ class ClipArrays(Format):
         """Find the clips by the names of the arrays; their numbers are read when they are used."""
         budget = self.budget(path)
         with path.open("rb") as file:
-            is_zip = file.read(2) == b"PK"
-        if is_zip:
+            start = file.read(8)
+        if start.startswith((b"\x80", b"\x93NUMPY", *COMPRESSED)):
+            yield self._dict(path, budget, options)
+            return
+        if start.startswith(b"PK"):
             yield _contents(*_npz(path, budget), options, path)
             return
         try:
             opened = h5py.File(path, "r")
         except OSError as error:
-            raise StoreError(f"{path}: neither an HDF5 file nor an .npz: {error}") from error
+            raise StoreError(
+                f"{path}: neither an HDF5 file nor an .npz or pickle: {error}"
+            ) from error
         with opened:
             yield _contents(*_hdf5(opened, path, budget), options, path)
+
+    def _dict(self, path: Path, budget: Budget, options: ClipArrayOptions) -> Contents:
+        """Return the clips of a pickled dict {ID: array} or {ID: {STREAM: array}}."""
+        if not self.allow_pickle:
+            raise self.pickle_error(path)
+        value: Any = (
+            object_array(path, budget) if path.suffix == ".npy" else read_any_pickle(path, budget)
+        )
+        value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+        if not isinstance(value, dict):
+            raise StoreError(f"{path}: expected a dict of arrays, got {type(value).__name__}")
+        streams: dict[str, dict[str, ClipArray]] = {}
+        cells: dict[str, dict[str, str]] = {}
+        for clip_id, found in zip(ids_as_text(value), value.values(), strict=True):
+            members = found if isinstance(found, dict) else {options.stream: found}
+            for name, each in members.items():
+                if isinstance(each, np.ndarray | list):
+                    array = resident(np.asarray(each), f"{path}: {clip_id}")
+                    streams.setdefault(str(name), {})[clip_id] = array
+                else:
+                    cells.setdefault(clip_id, {})[str(name)] = cell_text(each)
+        return _of_streams(streams, cells, options, path)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write an HDF5 file with the data set ID/STREAM for each clip and stream."""
@@ -74,7 +104,7 @@ class ClipArrays(Format):
                         disk.check()
                 for clip_id in contents.ids:
                     for column, cell in contents.cells.get(clip_id, {}).items():
-                        if column not in contents.streams and cell:
+                        if cell:
                             file[clip_id].attrs[column] = cell
             disk.check()
 
@@ -137,15 +167,28 @@ def _contents(
     for name, array in arrays.items():
         clip_id, stream = _split(name, options)
         streams.setdefault(stream or options.stream, {})[clip_id] = array
-    ids = list(dict.fromkeys(i for found in streams.values() for i in found))
     cells: dict[str, dict[str, str]] = {}
     for name, value in values.items():
         clip_id, column = _split(name, options)
         if column:
             cells.setdefault(clip_id, {})[column] = value
+    return _of_streams(streams, cells, options, path)
+
+
+def _of_streams(
+    streams: dict[str, dict[str, ClipArray]],
+    cells: dict[str, dict[str, str]],
+    options: ClipArrayOptions,
+    path: Path,
+) -> Contents:
+    """Return the clips of these streams; arrays that are called as labels are become cells."""
+    lines = take_labels(streams, cells, options.stream)
+    if not streams:
+        raise StoreError(f"{path}: holds labels alone")
+    ids = list(dict.fromkeys(i for found in streams.values() for i in found))
     known = {i: cells.get(i, {}) for i in ids} if cells else {}
-    line = f"ids: names of the arrays, such as {ids[0]}"
-    return Contents(ids, streams_of_clips(streams, ids, {}), cells=known, lines=(line,))
+    lines.insert(0, f"ids: names of the arrays, such as {ids[0]}")
+    return Contents(ids, streams_of_clips(streams, ids, {}), cells=known, lines=tuple(lines))
 
 
 def _split(name: str, options: ClipArrayOptions) -> tuple[str, str]:

@@ -64,14 +64,19 @@ class Csd(Format):
         streams: dict[str, dict[str, ClipArray]] = {}
         metadata: dict[str, dict[str, Any]] = {}
         cells: dict[str, dict[str, str]] = {}
+        lines: list[str] = []
         with ExitStack() as stack:
             for file in files:
                 opened = stack.enter_context(_opened(file))
                 found = _sequences(opened, file, budget)
                 metadata |= found.metadata
+                for name, texts in found.texts.items():
+                    lines.append(f"{name}: text, no tokens; it is a column of the manifest")
+                    for clip_id, text in texts.items():
+                        cells.setdefault(clip_id, {})[name] = text
                 for name, arrays in found.features.items():
                     if options.labels and options.labels in name.lower():
-                        _add_labels(cells, name, arrays, found.intervals[name])
+                        lines += _add_labels(cells, name, arrays, found.intervals[name])
                         continue
                     if name in streams:
                         raise StoreError(f"{file}: the sequence {name!r} is in another file, too")
@@ -85,7 +90,7 @@ class Csd(Format):
             yield Contents(
                 ids, streams_of_clips(streams, ids, {}),
                 cells={i: cells[i] for i in ids if i in cells},
-                facts={"metadata": metadata}, lines=tuple(_lines(ids, streams)),
+                facts={"metadata": metadata}, lines=(*_lines(ids, streams), *lines),
             )  # fmt: skip
 
 
@@ -96,6 +101,8 @@ class _Sequences:
     features: Mapping[str, dict[str, ClipArray]]
     intervals: Mapping[str, dict[str, ClipArray]]
     metadata: Mapping[str, dict[str, Any]]
+    texts: Mapping[str, dict[str, str]]
+    """Words of the clips, joined; the SDK's ``sp`` (a pause) is left out."""
 
 
 @contextmanager
@@ -112,6 +119,7 @@ def _sequences(opened: h5py.File, file: Path, budget: Budget) -> _Sequences:
     """Return the sequences of a file."""
     parts: dict[str, dict[str, dict[str, ClipArray]]] = {"features": {}, "intervals": {}}
     metadata: dict[str, dict[str, Any]] = {}
+    texts: dict[str, dict[str, str]] = {}
     for name, dataset in collect_datasets(opened, file, budget, most_names=_MOST_NAMES).items():
         root, _, rest = name.partition("/")
         kind, _, inner = rest.partition("/")
@@ -124,6 +132,10 @@ def _sequences(opened: h5py.File, file: Path, budget: Budget) -> _Sequences:
                 f"{file}: expected ROOT/data/ID/features and ROOT/data/ID/intervals, found {name}"
             )
         if len(dataset.shape) == 2 and not dataset.shape[0]:
+            continue
+        if member == "features" and h5py.check_string_dtype(dataset.dtype) is not None:
+            words = map(cell_text, np.asarray(dataset[()]).reshape(-1))
+            texts.setdefault(_plain(root), {})[clip_id] = " ".join(w for w in words if w != "sp")
             continue
         array = array_of(
             dataset.shape, dataset.dtype, partial(dataset.__getitem__, ()), f"{file}: {name}"
@@ -138,9 +150,9 @@ def _sequences(opened: h5py.File, file: Path, budget: Budget) -> _Sequences:
                     f"{file}: {root}: {clip_id} has {have} intervals for "
                     f"{plural(array.tokens, 'token')}"
                 )
-    if not parts["features"]:
+    if not parts["features"] and not texts:
         raise StoreError(f"{file}: no computational sequence: it has no ROOT/data/ID/features")
-    return _Sequences(parts["features"], parts["intervals"], metadata)
+    return _Sequences(parts["features"], parts["intervals"], metadata, texts)
 
 
 def _plain(root: str) -> str:
@@ -170,12 +182,13 @@ def _add_labels(
     name: str,
     arrays: Mapping[str, ClipArray],
     intervals: Mapping[str, ClipArray],
-) -> None:
-    """Add labels: of one row as columns; of several rows (segments of a video) as a text."""
+) -> list[str]:
+    """Add labels of one row as columns; return a line about videos with several (segments)."""
+    several = []
     for clip_id, array in arrays.items():
         values = np.asarray(array.read(), float)
-        row = cells.setdefault(clip_id, {})
         if len(values) == 1:
+            row = cells.setdefault(clip_id, {})
             start, end = np.asarray(intervals[clip_id].read(), float)[0][:2]
             row |= {"start_seconds": cell_text(start), "end_seconds": cell_text(end)}
             names = (
@@ -183,7 +196,14 @@ def _add_labels(
             )
             row |= {key: cell_text(value) for key, value in zip(names, values[0], strict=True)}
         else:
-            row[f"{name} (segments)"] = str(len(values))
+            several.append(clip_id)
+    if not several:
+        return []
+    return [
+        f"{name}: {plural(len(several), 'video')} such as {several[0]} with several labelled "
+        "segments: their labels are left out; align the sequences to them with mmsdk, or -o "
+        "labels=none keeps them as tokens"
+    ]
 
 
 def _add_times(

@@ -88,7 +88,8 @@ def _clips(
 ) -> tuple[list[str], dict[str, dict[str, str]], str]:
     """Return ids, cells, and a line that says where the ids come from."""
     emo, tsv = path.with_suffix(".emo"), path.with_suffix(".tsv")
-    rows = [line.split() for line in _lines(emo)] if emo.is_file() else []
+    lines = _lines(emo) if emo.is_file() else []
+    rows = [line.strip().split("\t" if "\t" in line.strip() else None) for line in lines]
     if rows and len(rows) != count:
         raise StoreError(f"{emo}: has {plural(len(rows), 'line')} for {plural(count, 'clip')}")
     split = {"train": "train", "valid": "val", "dev": "val", "val": "val", "test": "test"}

@@ -24,10 +24,10 @@ from emo.store.exchange.contents import Contents, contents_fields
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.npy_headers import npz_members
-from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips
+from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips, take_labels
 from emo.store.exchange.readers.tensors import tensor_file
 from emo.store.exchange.tables.columns import ColumnOptions
-from emo.store.exchange.tables.one_clip import TokenTables
+from emo.store.exchange.tables.one_clip import TokenTables, UnfitClip
 from emo.store.exchange.tables.spool import Spool
 from emo.untrusted.budget import Budget
 
@@ -67,10 +67,15 @@ class Files(Format):
         streams: dict[str, dict[str, ClipArray]] = defaultdict(dict)
         cells: dict[str, dict[str, str]] = {}
         folders = document.get("folders", {})
+        unfit: dict[str, str] = {}
         with Spool() as spool:
             reader = _Reader(options, budget, spool)
             for owner, clip_id, file in files:
-                arrays, row = reader.read(file)
+                try:
+                    arrays, row = reader.read(file)
+                except UnfitClip as error:
+                    unfit.setdefault(clip_id, str(error))
+                    continue
                 for name, array in arrays.items():
                     stream = folders.get(owner, owner) or name or options.stream
                     stream = f"{owner}-{name}" if owner and name else stream
@@ -79,8 +84,16 @@ class Files(Format):
                     streams[stream][clip_id] = array
                 if row:
                     cells[clip_id] = row
-            ids = ordered({clip_id for _, clip_id, _ in files}, document)
-            facts = contents_fields(document)
+            if not document:
+                lines += take_labels(streams, cells, options.stream)
+            if not streams:
+                raise StoreError(next(iter(unfit.values()), f"{path}: holds labels alone"))
+            for found in streams.values():
+                for clip_id in unfit:
+                    found.pop(clip_id, None)
+            ids = ordered({clip_id for _, clip_id, _ in files if clip_id not in unfit}, document)
+            facts = {"failures": unfit, **contents_fields(document)}
+            cells = {clip_id: row for clip_id, row in cells.items() if clip_id not in unfit}
             facts = facts if cells == {} else {"cells": cells, **facts}
             made = streams_of_clips(streams, ids, document)
             yield Contents(ids, made, lines=tuple(lines + reader.lines), **facts)
@@ -146,7 +159,9 @@ class _Reader:
     @property
     def lines(self) -> list[str]:
         """Lines for people about what is no feature."""
-        return self._tables.lines
+        varying = ", ".join(sorted(self._tables.varying))
+        line = f"labels that differ between the rows of a clip, left out: {varying}"
+        return self._tables.lines + [line] * bool(varying)
 
     def read(self, file: Path) -> tuple[Mapping[str, ClipArray], dict[str, str]]:
         """Return name -> array (the name is ``""`` for the only one), and cells of labels."""
@@ -164,13 +179,14 @@ class _Reader:
             }
             cells = {name: cell_text(a.item()) for name, a in found.items() if not a.ndim}
             return self._named(arrays), cells
+        table = self._tables.read(file)
         arrays = {
             "" if name == self._options.stream else name: array_of(
                 tokens.shape, tokens.dtype, self._spool.add(tokens), str(file)
             )
-            for name, tokens in self._tables.read(file).streams.items()
+            for name, tokens in table.streams.items()
         }
-        return arrays, {}
+        return arrays, dict(table.cells)
 
     def _npz(self, file: Path) -> tuple[Mapping[str, ClipArray], dict[str, str]]:
         """Return the arrays of an .npz; a single number or text is a label of the clip."""

@@ -32,6 +32,8 @@ _MOST_LIST = 2**30
 _TYPES = {b"FM": "<f4", b"DM": "<f8", b"FV": "<f4", b"DV": "<f8"}
 _PACKED = {b"CM": 1, b"CM2": 2, b"CM3": 1}
 """Types of compressed matrices -> bytes of a number."""
+_NO_FEATURES = ("wav", "cmvn", "segments")
+"""Lists of a data folder whose entries are sound, or statistics of speakers, not of clips."""
 _NAMES = {"spk": "speaker", "emo": "emotion"}
 """End of a file ``utt2…`` -> column of a manifest, where they differ."""
 
@@ -49,11 +51,12 @@ class Kaldi(Format):
         folder = path if path.is_dir() else path.parent
         if path.is_dir():
             check_folder(path)
-        files = (
-            sorted(path.glob("*.scp")) or sorted(path.glob("*.ark")) if path.is_dir() else [path]
-        )
-        if not files:
-            raise StoreError(f"{path}: expected files .scp or .ark, found none")
+        every = sorted(path.glob("*.scp")) or sorted(path.glob("*.ark"))
+        files = [file for file in every if file.stem not in _NO_FEATURES] or [path]
+        if path.is_dir() and files == [path]:
+            raise StoreError(f"{path}: expected files .scp or .ark of features, found none")
+        left = ", ".join(file.name for file in every if file not in files)
+        lines = ["ids: Kaldi's keys", *[f"no features, left out: {left}"] * bool(left)]
         streams: dict[str, dict[str, ClipArray]] = defaultdict(dict)
         for file in files:
             entries = _scp(file, folder, budget) if file.suffix == ".scp" else _ark(file, budget)
@@ -65,9 +68,7 @@ class Kaldi(Format):
                 raise StoreError(f"{file}: has no matrix or vector")
         ids = list(dict.fromkeys(key for found in streams.values() for key in found))
         cells = _labels(folder, ids) if path.is_dir() else {}
-        yield Contents(
-            ids, streams_of_clips(streams, ids, {}), cells=cells, lines=("ids: Kaldi's keys",)
-        )
+        yield Contents(ids, streams_of_clips(streams, ids, {}), cells=cells, lines=tuple(lines))
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write STREAM.ark and STREAM.scp, whose paths are relative to the folder."""
@@ -110,7 +111,7 @@ def _scp(file: Path, folder: Path, budget: Budget) -> Iterator[tuple[str, ClipAr
         if not line.strip():
             continue
         where = f"{file}: line {number}"
-        key, _, rest = line.strip().partition(" ")
+        key, rest = [*line.split(maxsplit=1), ""][:2]
         rest = rest.strip()
         if not rest:
             raise StoreError(f"{where}: expected KEY FILE:OFFSET, got {short_repr(line)}")

@@ -69,11 +69,13 @@ def _contents(
 ) -> Contents:
     """Return the clips in the variables."""
     named: dict[str, Any] = {}
+    lines = ["vectors are labels or lengths, not tokens"]
     for name, value in arrays.items():
         if isinstance(value, list):
+            value = _columns_as_tokens(name, value, options, lines)
             named |= _of_cells(name, value, path, options)
         elif len(value.shape) == 2 and 1 in value.shape:
-            named[name] = np.asarray(value[:]).reshape(-1)
+            named[name] = _whole(np.asarray(value[:]).reshape(-1))
         elif options.transpose and len(value.shape) == 2:
             named[name] = np.asarray(value[:]).T
         else:
@@ -89,8 +91,33 @@ def _contents(
     left = tuple(f"{name} (an object)" for name in objects)
     return Contents(
         found.ids, found.streams, cells=found.cells, ignored=(*found.ignored, *left),
-        lines=("vectors are labels or lengths, not tokens",),
+        lines=tuple(lines),
     )  # fmt: skip
+
+
+def _whole(vector: np.ndarray) -> np.ndarray:
+    """Return a vector of whole numbers as int64: MATLAB's numbers are double by default."""
+    if vector.dtype.kind != "f" or not (np.abs(vector) < 2**53).all():
+        return vector
+    whole = vector.astype(np.int64)
+    return whole if (whole == vector).all() else vector
+
+
+def _columns_as_tokens(
+    name: str, cells: list[Any], options: MatOptions, lines: list[str]
+) -> list[Any]:
+    """Return cells of column vectors (D, 1), all of one D, as one token (1, D) each, with a line.
+
+    MATLAB's vectors are columns; as matrices (T, D) they would be D tokens of one number.
+    """
+    shapes = {getattr(each, "shape", None) for each in cells}
+    shape = next(iter(shapes), None)
+    if len(cells) < 2 or len(shapes) > 1 or not shape or options.transpose:
+        return cells
+    if len(shape) != 2 or shape[1] != 1 or shape[0] == 1 or cells[0].dtype.kind not in "fiub":
+        return cells
+    lines.append(f"{name}: cells of column vectors {shape}: one token of {shape[0]} numbers each")
+    return [each.T for each in cells]
 
 
 def _of_cells(name: str, cells: list[Any], path: Path, options: MatOptions) -> dict[str, Any]:

@@ -74,7 +74,8 @@ class OpenFace(Format):
                 success = _success(table.facts, file)
                 lost += int((success == 0).sum())
                 if not success.any() or not len(next(iter(table.streams.values()))):
-                    failures[clip_id] = "OpenFace found no face in any frame"
+                    asked = "" if options.face is None else f" with face_id {options.face}"
+                    failures[clip_id] = f"OpenFace found no face{asked} in any frame"
                     continue
                 notes[clip_id] = {"face_share": float((success != 0).mean())}
                 for name, tokens in table.streams.items():
@@ -114,7 +115,7 @@ def _keep(options: OpenFaceOptions, facts: Mapping[str, np.ndarray]) -> np.ndarr
         keep &= facts["face_id"] == options.face
     elif len(faces) > 1:
         found = ", ".join(f"{face:g}" for face in faces[:8])
-        raise StoreError(f"a file holds several faces (face_id {found}); choose with -o face=N")
+        raise StoreError(f"it holds several faces (face_id {found}); choose with -o face=N")
     if options.failed == "drop" and "success" in facts:
         keep &= facts["success"] != 0
     return keep

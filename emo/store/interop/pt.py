@@ -13,8 +13,8 @@ from emo.ragged import offsets_of
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
-from emo.store.exchange.named_arrays import ArrayOptions, find_clips
-from emo.store.exchange.per_clip import resident, streams_of_clips
+from emo.store.exchange.named_arrays import ID_NAMES, ArrayOptions, find_clips
+from emo.store.exchange.per_clip import resident, streams_of_clips, take_labels
 from emo.store.exchange.readers.tensors import tensor_file
 
 
@@ -45,6 +45,7 @@ class Pt(Format):
         """Read all tensors; a file that holds other objects is refused by torch."""
         budget = self.budget(path)
         found = tensor_file(path, budget)
+        found = _by_ids(found, path)
         is_named = any(array.dtype.kind in "OSU" and array.ndim for array in found.values())
         has_ids = is_named or options.ids is not None or "" in found
         if options.names == "arrays" or (options.names == "auto" and has_ids):
@@ -68,6 +69,31 @@ class Pt(Format):
         torch.save(found, path)
 
 
+def _by_ids(found: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the arrays of a list of dicts that have an id each, under these ids, as ID/NAME.
+
+    >>> sorted(_by_ids({"0/id": np.array("a"), "0/x": np.ones(2)}, Path("f.pt")))
+    ['a/x']
+
+    Raises:
+        StoreError: some dicts have an id and others have none, or two have one id.
+    """
+    numbers = list(dict.fromkeys(name.partition("/")[0] for name in found))
+    if numbers != [str(number) for number in range(len(numbers))]:
+        return found
+    key = next((n for n in ID_NAMES if f"0/{n}" in found and not found[f"0/{n}"].ndim), None)
+    if key is None:
+        return found
+    missing = [number for number in numbers if f"{number}/{key}" not in found]
+    if missing:
+        raise StoreError(f"{path}: the dict {missing[0]} of the list has no {key}")
+    ids = {number: cell_text(found[f"{number}/{key}"].item()) for number in numbers}
+    if len({*ids.values()}) < len(ids):
+        raise StoreError(f"{path}: two dicts of the list have one {key}")
+    parts = ((name.partition("/"), array) for name, array in found.items())
+    return {f"{ids[k]}/{member}": array for (k, _, member), array in parts if member != key}
+
+
 def _by_clip(found: dict[str, Any], path: Path, options: PtOptions) -> Contents:
     """Return the clips of a file that has a tensor for each."""
     streams: dict[str, Any] = {}
@@ -80,11 +106,12 @@ def _by_clip(found: dict[str, Any], path: Path, options: PtOptions) -> Contents:
             streams.setdefault(stream, {})[clip_id] = resident(array, f"{path}: {name}")
         elif member:
             cells.setdefault(clip_id, {})[member] = cell_text(array.item())
+    lines = take_labels(streams, cells, options.stream)
     if not streams:
         raise StoreError(f"{path}: holds no tensor of tokens")
     ids = list(dict.fromkeys(i for each in streams.values() for i in each))
-    line = f"ids: names of the tensors, such as {ids[0]}"
+    lines.insert(0, f"ids: names of the tensors, such as {ids[0]}")
     return Contents(
         ids, streams_of_clips(streams, ids, {}), cells={i: cells[i] for i in ids if i in cells},
-        lines=(line,),
+        lines=tuple(lines),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from emo.plugins import unknown
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
 from emo.store.exchange.format import Format
-from emo.store.exchange.labels import LABEL_NAMES, TIME_NAMES, cell_text
+from emo.store.exchange.labels import TIME_NAMES, cell_text, is_label_name
 from emo.store.exchange.named_arrays import ID_NAMES, ROW, ids_as_text
 from emo.store.exchange.tables.columns import ColumnOptions, choose_columns, matching
 from emo.store.exchange.tables.file import TableFile, open_table
@@ -76,7 +76,11 @@ class Table(Format):
             yield reading.contents()
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """Write a CSV with a row for each token: id, cells of the manifest, and the numbers."""
+        """Write a CSV with a row for each token: id, cells of the manifest, and the numbers.
+
+        Names of labels are in quotes in the first row, so that numbers among them stay labels when
+        the table comes back.
+        """
         labels = list(dict.fromkeys(n for row in contents.cells.values() for n in row))
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -88,7 +92,8 @@ class Table(Format):
             numbers = [f"{name}_{k}" for k in range(rows.spec.dim)]
             if clash := {"id", *labels} & {*numbers}:
                 raise StoreError(f"stream {name!r}: the manifest has a column {min(clash)!r}")
-            writer.writerow(["id", *labels, *numbers])
+            quoted = ['"' + label.replace('"', '""') + '"' for label in ("id", *labels)]
+            file.write(",".join([*quoted, *numbers]) + "\r\n")  # quotes: names_of_labels
             for first, ragged in rows.blocks():
                 for row, tokens in enumerate(ragged, start=first):
                     clip_id = contents.ids[row]
@@ -123,6 +128,7 @@ class _Reading:
         self._starts: list[int] = []
         self._rows: dict[str, int] = {}
         self._cells: list[dict[str, str]] = []
+        self._varying: set[str] = set()
         self._dtype = np.dtype(table.dtype if options.dtype == "auto" else options.dtype)
 
     def contents(self) -> Contents:
@@ -148,6 +154,12 @@ class _Reading:
         columns = [batch.column(name).to_pylist() for name in names]
         for position, clip_id in enumerate(self._ids_of(batch, first)):
             if self._options.rows == "tokens" and self._ids and self._ids[-1] == clip_id:
+                first_cells = self._cells[-1]
+                self._varying |= {
+                    name
+                    for name, column in zip(names, columns, strict=True)
+                    if first_cells.get(name) != cell_text(column[position])
+                }
                 continue
             if clip_id in self._rows:
                 raise StoreError(self._twice(clip_id, first + position))
@@ -169,7 +181,7 @@ class _Reading:
             row = self._table.first_row + first + position
             where = f"{self._path}: row {row}, column {self._id_columns[0]}"
             try:
-                words = [each.strip() for each in ids_as_text(map(_whole, cells))]
+                words = [_bare(each.strip()) for each in ids_as_text(map(_whole, cells))]
             except ValueError:
                 raise StoreError(f"{where}: no id; expected text or a whole number") from None
             if "" in words:
@@ -182,14 +194,14 @@ class _Reading:
         if self._options.labels:
             return self._listed
         features = {n for n in self._numbers.candidates if self._numbers.are_numbers.get(n, True)}
-        wanted = (*LABEL_NAMES, "start", "end", "text")
         return [
             name
             for name in self._table.names
             if name not in features and name not in self._own_ids
             and self._table.kinds.get(name) != "list"
             and (name in self._id_columns
-                 or self._numbers.are_numbers.get(name) is False or name.lower() in wanted
+                 or self._numbers.are_numbers.get(name) is False or is_label_name(name)
+                 or name.lower() in ("start", "end", "text")
                  or (self._table.kinds.get(name) == "text" and name.lower() not in TIME_NAMES))
         ]  # fmt: skip
 
@@ -232,8 +244,13 @@ class _Reading:
             failures=failures,
             cells={key: _with_seconds(row) for key, row in cells.items()},
             facts={"columns": {name: list(columns) for name, columns in streams.items()}},
-            lines=(self._id_line, *self._numbers.lines()),
+            lines=(self._id_line, *self._numbers.lines(), *self._varying_line()),
         )
+
+    def _varying_line(self) -> list[str]:
+        """Return a line about labels that differ between the tokens of a clip, if there are any."""
+        names = ", ".join(sorted(self._varying))
+        return [f"differ between the rows of a clip, the first row's taken: {names}"] * bool(names)
 
     def _failures(
         self, values: np.ndarray, starts: np.ndarray, used: Sequence[int]
@@ -296,6 +313,11 @@ def _id_columns(table: TableFile, path: Path, options: TableReadOptions) -> tupl
 def _whole(cell: object) -> object:
     """Return a cell of an id; whole numbers that pandas made floats become whole again."""
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+
+
+def _bare(word: str) -> str:
+    """Return an id without the quotes of openSMILE's csvSink, whose CSV has 'a.wav' for a.wav."""
+    return word[1:-1] if len(word) > 2 and word[0] == word[-1] == "'" else word
 
 
 def _with_seconds(cells: Mapping[str, str]) -> dict[str, str]:

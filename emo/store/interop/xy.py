@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
 from emo.store.exchange.format import Format
-from emo.store.exchange.labels import cell_text
+from emo.store.exchange.labels import cell_text, is_label_name
 from emo.store.exchange.named_arrays import ID_NAMES, LENGTH_ENDINGS, ROW, ids_as_text
 from emo.store.exchange.npy_headers import check_npz
 from emo.store.exchange.per_clip import shape_of_tokens
@@ -23,8 +23,8 @@ from emo.untrusted.budget import Budget
 from emo.untrusted.npy import array_bytes
 
 _SPLITS = {
-    "train": "train", "trn": "train", "val": "val", "valid": "val", "validation": "val",
-    "dev": "val", "test": "test", "tst": "test",
+    "train": "train", "trn": "train", "tr": "train", "val": "val", "valid": "val",
+    "validation": "val", "dev": "val", "devel": "val", "test": "test", "tst": "test", "te": "test",
 }  # fmt: skip
 _LABELS = ("y", "label", "labels", "target", "targets")
 
@@ -65,13 +65,9 @@ class Xy(Format):
     def read(self, path: Path, options: XyReadOptions) -> Iterator[Contents]:
         """Find X, y, ids and lengths by their names, for each split if the names say splits."""
         arrays = self._arrays(path, self.budget(path))
-        parts: dict[str, dict[_Name, Any]] = {}
-        for name, array in arrays.items():
-            if found := _parsed(name, options):
-                parts.setdefault(found.split, {})[found] = array
-        parts = {
-            split: part for split, part in parts.items() if any(n.role == "X" for n in part)
-        }  # fmt: skip
+        parts, others = _sorted(arrays, path, options)
+        alone = [s for s, part in parts.items() if not any(n.role == "X" for n in part)]
+        others += [f"{n.role}_{s or n.stream} (no X)" for s in alone for n in parts.pop(s)]
         if not parts:
             raise StoreError(
                 f"{path}: no array X, X_train …; found {', '.join(list(arrays)[:12]) or 'none'}"
@@ -79,7 +75,7 @@ class Xy(Format):
         if "" in parts and len(parts) > 1:
             raise StoreError(f"{path}: has X and X_{'/'.join(s for s in parts if s)}; keep one")
         pieces = [_piece(part, split, path, options) for split, part in parts.items()]
-        yield _joined(pieces, path, options)
+        yield replace(_joined(pieces, path, options), ignored=tuple(others))
 
     def _arrays(self, path: Path, budget: Budget) -> dict[str, Any]:
         """Return name -> array of all arrays in a folder or file."""
@@ -123,10 +119,49 @@ def _named(value: Any, path: Path) -> dict[str, Any]:
     if isinstance(value, dict):
         return {str(name): each for name, each in value.items()}
     if isinstance(value, list) and len(value) == 2 and len(value[0]) == len(value[1]):
-        return {"X": value[0], "y": value[1]}
+        first, second = (np.shape(each) if _is_numbers(each) else () for each in value)
+        if len(first) == len(second) == 2 and first == second:
+            raise StoreError(
+                f"{path}: two arrays {first}: X and y, or two clips? Save a dict with X and y, or "
+                "with X, a list of clips"
+            )
+        return {"X": value} if len(first) == 1 else {"X": value[0], "y": value[1]}
     if isinstance(value, np.ndarray | list):
         return {"X": value}
     raise StoreError(f"{path}: expected a dict of arrays, (X, y) or X, got {type(value).__name__}")
+
+
+def _is_numbers(value: Any) -> bool:
+    """Return whether a value is an array of numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+
+
+def _sorted(
+    arrays: Mapping[str, Any], path: Path, options: XyReadOptions
+) -> tuple[dict[str, dict[_Name, Any]], list[str]]:
+    """Return split -> what its arrays are -> array, and the names of arrays that say nothing.
+
+    Raises:
+        StoreError: two arrays hold X, ids or lengths of one stream and split.
+    """
+    parts: dict[str, dict[_Name, Any]] = {}
+    owners: dict[_Name, str] = {}
+    others = []
+    for name, array in arrays.items():
+        found = _parsed(name, options)
+        if found is None:
+            others.append(name)
+            continue
+        if found in owners and found.role == "y":
+            found = replace(found, stream=name)
+        if found in owners:
+            raise StoreError(
+                f"{path}: {owners[found]} and {name} are both {found.role} of "
+                f"{found.split or 'all clips'}; leave one out"
+            )
+        owners[found] = name
+        parts.setdefault(found.split, {})[found] = array
+    return parts, others
 
 
 def _parsed(name: str, options: XyReadOptions) -> _Name | None:
@@ -134,10 +169,12 @@ def _parsed(name: str, options: XyReadOptions) -> _Name | None:
 
     >>> _parsed("X_audio_train", XyReadOptions())
     _Name(role='X', split='train', stream='audio')
+    >>> _parsed("test_labels", XyReadOptions()).split
+    'test'
     """
     split = ""
     words = re.split(r"[_-]", name)
-    for word in words[1:]:
+    for word in words if len(words) > 1 else ():
         split = _SPLITS.get(word.lower(), split)
     rest = [word for word in words if word.lower() not in _SPLITS]
     stem, bare = "_".join(rest), "_".join(rest).lower()
@@ -149,7 +186,9 @@ def _parsed(name: str, options: XyReadOptions) -> _Name | None:
         return _Name("lengths", split, "_".join(inner.split("_")[1:]))
     if rest and rest[0].lower() in ("x", "features"):
         return _Name("X", split, "_".join(rest[1:]))
-    return _Name("y", split, "_".join(rest[1:])) if rest and rest[0].lower() in _LABELS else None
+    if rest and rest[0].lower() in _LABELS:
+        return _Name("y", split, "_".join(rest[1:]))
+    return _Name("y", split, stem) if is_label_name(bare) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +204,11 @@ class _Piece:
 def _piece(part: Mapping[_Name, Any], split: str, path: Path, options: XyReadOptions) -> _Piece:
     """Return the clips of one split, checked against each other."""
     xs = {name.stream: array for name, array in part.items() if name.role == "X"}
-    count = len(next(iter(xs.values())))
     where = f"{path}: {split}".removesuffix(": ")
+    for array in xs.values():
+        if not np.shape(array)[:1] or not len(array):
+            raise StoreError(f"{where}: X has no clips: a {type(array).__name__} without rows")
+    count = len(next(iter(xs.values())))
     ids = _ids(part, split, count, where, options)
     tokens = {}
     for stream, array in xs.items():
@@ -216,7 +258,7 @@ def _lengths(array: Any, lengths: Any, where: str, options: XyReadOptions) -> np
         if len(kinds) > 1:
             raise StoreError(f"{where}: expected arrays of one width and type, got {sorted(kinds)}")
         return np.array([shape[0] for shape in shapes], np.int64)
-    if array.dtype.kind not in "fiub" or array.ndim not in (2, 3):
+    if array.dtype.kind not in "fiub" or array.ndim not in (2, 3) or not array.shape[-1]:
         raise StoreError(
             f"{where}: expected numbers (N, D) or (N, L, D), got {array.dtype} {array.shape}"
         )
@@ -252,6 +294,7 @@ def _add_labels(cells: list[dict[str, str]], name: str, array: Any, where: str) 
 def _joined(pieces: Sequence[_Piece], path: Path, options: XyReadOptions) -> Contents:
     """Join the splits, whose streams must agree."""
     names = list(pieces[0].tokens)
+    ids = [clip_id for piece in pieces for clip_id in piece.ids]
     streams = {}
     for name in names:
         kinds = set()
@@ -265,15 +308,16 @@ def _joined(pieces: Sequence[_Piece], path: Path, options: XyReadOptions) -> Con
             raise StoreError(f"{path}: X differs in width or type between splits: {sorted(kinds)}")
         ((dim, dtype),) = kinds
         tokens = [piece.tokens[name] for piece in pieces]
-        streams[name or options.stream] = _stream(tokens, int(dim), dtype)
-    ids = [clip_id for piece in pieces for clip_id in piece.ids]
+        streams[name or options.stream] = _stream(tokens, int(dim), dtype, ids, path)
     rows = [row for piece in pieces for row in piece.cells]
     cells = dict(zip(ids, rows, strict=True)) if any(rows) else {}
     named = "the numbers of the rows (-o ids=#row)" if options.ids == ROW else "the array of ids"
     return Contents(ids, streams, cells=cells, lines=(f"ids: {named}",))
 
 
-def _stream(tokens: Sequence[tuple[Any, np.ndarray]], dim: int, dtype: str) -> StreamTokens:
+def _stream(
+    tokens: Sequence[tuple[Any, np.ndarray]], dim: int, dtype: str, ids: Sequence[str], path: Path
+) -> StreamTokens:
     """Return a stream whose clips lie in several arrays."""
     lengths = np.concatenate([each for _, each in tokens])
     starts = offsets_of(np.array([len(each) for _, each in tokens]))
@@ -285,6 +329,11 @@ def _stream(tokens: Sequence[tuple[Any, np.ndarray]], dim: int, dtype: str) -> S
             array, counts = tokens[piece]
             inner = row - int(starts[piece])
             clip = np.asarray(array[inner], dtype).reshape(-1, dim)
+            if clip[counts[inner] :].any():
+                raise StoreError(
+                    f"{path}: clip {ids[row]!r} has numbers beyond its {counts[inner]} tokens: its "
+                    "length is wrong, or the padding is in front; npz has -o padding=front"
+                )
             parts.append(clip[: counts[inner]])
         return Ragged(np.concatenate(parts), offsets_of(lengths[first:last]))
 

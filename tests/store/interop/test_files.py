@@ -53,8 +53,9 @@ def test_csv_files_of_pandas_have_a_row_for_each_token(tmp_path, clips):
     with pytest.raises(StoreError, match=r"c2.csv: other columns than .*c0.csv: column 'b' is in"):
         bring(tmp_path, "files", tmp_path / "in", recipe="two")
     frame.assign(b=np.nan).to_csv(tmp_path / "in" / "c2.csv")
-    with pytest.raises(StoreError, match=r"c2.csv: .*none of its columns|c2.csv: other columns"):
-        bring(tmp_path, "files", tmp_path / "in", recipe="two")
+    folder, _ = bring(tmp_path, "files", tmp_path / "in", recipe="three")
+    assert sorted(folder.ids) == ["c0", "c1"]
+    assert "c2.csv: column b: empty" in folder.failures["c2"]
 
 
 def test_tensors_are_read_with_weights_only(tmp_path, clips):
@@ -158,3 +159,26 @@ def test_several_faces_are_not_mixed(tmp_path, clips):
         bring(tmp_path, "openface", tmp_path / "in")
     folder, _ = bring(tmp_path, "openface", tmp_path / "in", "face=1", "columns=AU*_r")
     assert folder.read("openface").values.tolist() == [[7]]
+
+
+def test_one_csv_with_holes_fails_alone_and_labels_come_back(tmp_path, clips):
+    for name, text in {
+        "a": "x,y1,label,turn\n1,2,joy,0\n3,4,joy,1\n", "b": "x,y1,label\n1,,fear\n",
+        "c": "x,y1,label\n1,2,fear\n1,nan,fear\n",
+    }.items():  # fmt: skip
+        (tmp_path / "in" / f"{name}.csv").write_text(text)
+    folder, report = bring(tmp_path, "files", tmp_path / "in")
+    assert list(folder.ids) == ["a"]
+    assert report.cells == {"a": {"label": "joy"}}
+    assert "b.csv: column y1: empty" in folder.failures["b"]
+    assert "c.csv: row 3, column y1" in folder.failures["c"]
+    assert "differ between the rows of a clip, left out: turn" in report.table()
+
+
+def test_openface_names_the_file_and_the_face(tmp_path, clips):
+    openface(tmp_path / "in" / "a.csv", [(1, (0, 1, 2.5)), (1, (1, 1, 7))])
+    openface(tmp_path / "in" / "b.csv", [(1, (0, 1, 2.5))])
+    with pytest.raises(StoreError, match=r"a.csv: it holds several faces"):
+        bring(tmp_path, "openface", tmp_path / "in")
+    folder, _ = bring(tmp_path, "openface", tmp_path / "in", "face=1")
+    assert folder.failures["b"] == "OpenFace found no face with face_id 1 in any frame"

@@ -155,3 +155,17 @@ def test_hdf5_of_others_with_groups_is_read(tmp_path):
     import_file("hdf5", tmp_path / "old.h5", tmp_path / "store")
     folder = Store(tmp_path / "store").recipes["old"]
     assert folder.read("audio", ["c"]).values.tolist() == [[6, 7], [8, 9], [10, 11]]
+
+
+def test_arrays_that_are_called_as_labels_are_are_never_a_stream(tmp_path):
+    onehot = np.eye(3, dtype=np.float32)
+    arrays = {
+        "ids": IDS,
+        "audio": np.ones((3, 2)),
+        "labels": onehot,
+        "all_targets": np.ones((3, 99)),
+    }
+    folder, report = brought(tmp_path, arrays)
+    assert list(folder.recipe.streams) == ["audio"]
+    assert report.cells["b"] == {"labels_0": "0", "labels_1": "1", "labels_2": "0"}
+    assert "left out: all_targets (3, 99); called as labels are" in report.table()

@@ -101,3 +101,12 @@ def test_kaldi_goes_out_and_comes_back(tmp_path):
     fill(tmp_path / "b" / "store", recipe, {"a b": clips["c0"]})
     with pytest.raises(StoreError, match="clip 'a b': keys of Kaldi have no blanks"):
         send(tmp_path / "b", "kaldi")
+
+
+def test_lists_of_sound_are_left_out_and_tabs_are_blanks(tmp_path):
+    folder = data(tmp_path, "utt-a\tfeats.ark:6\nutt-b \t feats.ark:75\n")
+    (folder / "wav.scp").write_text("utt-a sox a.flac - |\n")
+    (folder / "cmvn.scp").write_text("anna feats.ark:6\n")
+    found, report = bring(tmp_path, "kaldi", folder)
+    assert (list(found.ids), list(found.recipe.streams)) == (["utt-a", "utt-b"], ["feats"])
+    assert "no features, left out: cmvn.scp, wav.scp" in report.table()

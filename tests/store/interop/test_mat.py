@@ -138,3 +138,12 @@ def test_a_damaged_byte_is_an_error_or_another_number(tmp_path):
         budget = Budget(2**20, "y.mat", "--most-bytes", StoreError)
         with contextlib.suppress(StoreError):
             matlab5_variables(tmp_path / "y.mat", budget)
+
+
+def test_ids_of_doubles_and_cells_of_column_vectors(tmp_path):
+    cells = [row[:, None] for row in X]
+    scipy.io.savemat(tmp_path / "x.mat", {"id": [[7.0], [8.0], [9.0], [4.0]], "X": cell(cells)})
+    folder, report = bring(tmp_path, "mat", tmp_path / "x.mat")
+    assert list(folder.ids) == ["7", "8", "9", "4"]
+    assert folder.read("X").values.tolist() == X.tolist()
+    assert "X: cells of column vectors (3, 1): one token of 3 numbers each" in report.table()

@@ -1,6 +1,7 @@
 """Layouts of other tools: arrays by id, CMU's sequences, video_features, emotion2vec, torch …"""
 
 import json
+import pickle
 
 import h5py
 import numpy as np
@@ -193,3 +194,70 @@ def test_clip_retrieval_has_its_ids_in_metadata(tmp_path):
     np.save(tmp_path / "in" / "img_emb" / "img_emb_1.npy", np.ones((2, 4), "f2"))
     with pytest.raises(StoreError, match=r"img_emb_1.npy: has 2 rows, and .*metadata_1.parquet 1"):
         bring(tmp_path, "clip_retrieval", tmp_path / "in", recipe="b")
+
+
+def test_labels_of_several_segments_and_words_are_said(tmp_path):
+    (tmp_path / "in").mkdir()
+    sequence(tmp_path / "in" / "a.csd", "COVAREP", CLIPS)
+    labels = {"v0": np.ones((2, 1)), "v1": np.ones((1, 1))}
+    sequence(tmp_path / "in" / "c.csd", "Opinion Segment Labels", labels)
+    words = {"v0": np.array([[b"so"], [b"sp"], [b"good"]])}
+    sequence(tmp_path / "in" / "w.csd", "words", words)
+    folder, report = bring(tmp_path, "csd", tmp_path / "in")
+    assert list(folder.recipe.streams) == ["COVAREP"]
+    assert report.cells["v0"] == {"words": "so good"}
+    assert report.cells["v1"]["Opinion-Segment-Labels"] == "1"
+    assert "1 video such as v0 with several labelled segments: their labels are left" in (
+        report.table()
+    )
+
+
+def test_a_list_of_dicts_has_the_ids_that_it_says(tmp_path):
+    rows = [{"id": i, "x": torch.ones(2), "label": torch.tensor([k])} for k, i in enumerate("ab")]
+    torch.save(rows, tmp_path / "x.pt")
+    folder, report = bring(tmp_path, "pt", tmp_path / "x.pt")
+    assert (list(folder.ids), list(folder.recipe.streams)) == (["a", "b"], ["x"])
+    assert report.cells == {"a": {"label": "0"}, "b": {"label": "1"}}
+    torch.save([*rows, rows[0]], tmp_path / "x.pt")
+    with pytest.raises(StoreError, match="two dicts of the list have one id"):
+        bring(tmp_path, "pt", tmp_path / "x.pt", recipe="b")
+
+
+def test_a_label_of_a_streams_name_goes_out_and_an_array_of_labels_comes_in(tmp_path):
+    cells = {i: {"audio": f"of {i}"} for i in CLIPS}
+    store_of_clips(tmp_path)
+    out = send(tmp_path, "clip_arrays", cells=cells)
+    with h5py.File(out, "a") as file:
+        for clip_id in CLIPS:
+            file[f"{clip_id}/onehot"] = np.eye(2)[0]
+    folder, report = bring(tmp_path, "clip_arrays", out)
+    assert list(folder.recipe.streams) == ["audio"]
+    expected = {"audio": "of v0", "onehot_0": "1", "onehot_1": "0"}
+    assert report.cells["v0"] == expected
+
+
+def test_emotion2vec_with_tabs_has_ids_with_blanks(tmp_path):
+    np.save(tmp_path / "train.npy", np.ones((2, 3), "f4"))
+    (tmp_path / "train.lengths").write_text("1\n1\n")
+    (tmp_path / "train.emo").write_text("a b\tjoy\nc d\tsad\n")
+    _, report = bring(tmp_path, "emotion2vec", tmp_path / "train.npy")
+    expected = {
+        "a b": {"split": "train", "label": "joy"},
+        "c d": {"split": "train", "label": "sad"},
+    }
+    assert report.cells == expected
+
+
+@pytest.mark.parametrize("name", ["x.pkl", "x.npy"])
+def test_a_pickled_dict_has_an_array_for_each_id(tmp_path, name):
+    clips = {f"s1/{clip_id}": tokens for clip_id, tokens in CLIPS.items()}
+    if name == "x.npy":
+        np.save(tmp_path / name, clips)
+    else:
+        labelled = {i: {"features": tokens, "label": "joy"} for i, tokens in clips.items()}
+        (tmp_path / name).write_bytes(pickle.dumps(labelled))
+    with pytest.raises(StoreError, match="is a pickle"):
+        bring(tmp_path, "clip_arrays", tmp_path / name)
+    folder, report = bring(tmp_path, "clip_arrays", tmp_path / name, allow_pickle=True)
+    assert_is(folder, "features", clips)
+    assert report.cells == ({} if name == "x.npy" else {key: {"label": "joy"} for key in clips})

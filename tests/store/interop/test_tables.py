@@ -18,7 +18,7 @@ SMILE = "name;frameTime;F0[0];F0[1];emotion\n'a.wav';0.0;1;+2e0;joy\nb.wav;0.1;-
 def test_opensmile_brackets_are_no_globs_and_times_are_no_features(tmp_path):
     (tmp_path / "s.csv").write_text(SMILE)
     folder, report = bring(tmp_path, "table", tmp_path / "s.csv")
-    assert list(folder.ids) == ["'a.wav'", "b.wav"]
+    assert list(folder.ids) == ["a.wav", "b.wav"]  # csvSink writes quotes
     assert folder.read("features").values.tolist() == [[1, 2], [-0.5, 4]]
     assert folder.recipe.facts["columns"] == {"features": ["F0[0]", "F0[1]"]}
     assert report.cells["b.wav"] == {"emotion": "fear"}
@@ -166,3 +166,49 @@ def test_commas_tabs_and_numbers_as_names(tmp_path, text, options, columns):
     folder, _ = bring(tmp_path, "table", tmp_path / "t.csv", *options)
     assert folder.recipe.facts["columns"]["features"] == columns
     assert folder.read("features").values.tolist() == [[1.5, 2]]
+
+
+def test_numbers_among_the_labels_of_an_export_come_back_as_labels(tmp_path):
+    recipe = Recipe("toy", {"audio": StreamSpec(2, "float32")})
+    fill(tmp_path / "store", recipe, {"a": {"audio": np.ones((1, 2), "f4")}})
+    cells = {"a": {"intensity": "3", 'a "b", c': "4"}}
+    out = send(tmp_path, "table", cells=cells).rename(tmp_path / "out.csv")
+    back, report = bring(tmp_path, "table", out)
+    assert back.recipe.facts["columns"] == {"features": ["audio_0", "audio_1"]}
+    assert report.cells == cells
+    assert list(pd.read_csv(out)) == ["id", *cells["a"], "audio_0", "audio_1"]
+
+
+def test_nominal_attributes_and_coded_labels_are_no_features(tmp_path):
+    head = "@relation r\n@attribute name string\n@attribute x numeric\n"
+    (tmp_path / "t.arff").write_text(head + "@attribute mood {0,1}\n@data\n'a',1.5,0\n'b',2,1\n")
+    folder, report = bring(tmp_path, "table", tmp_path / "t.arff")
+    assert folder.recipe.facts["columns"] == {"features": ["x"]}
+    assert report.cells["b"] == {"mood": "1"}
+    assert "labels or text, as the file says: mood" in report.table()
+    (tmp_path / "t.csv").write_text("id,x,happy,emotion_id\na,1,0,4\n")
+    _, report = bring(tmp_path, "table", tmp_path / "t.csv", recipe="csv")
+    assert "features, 2 columns: x, happy" in report.table()
+    assert report.cells["a"] == {"emotion_id": "4"}
+
+
+def test_comments_and_quotes_of_arff(tmp_path):
+    head = "@relation r\n@attribute name string\n@attribute x numeric\n@attribute z numeric\n"
+    (tmp_path / "t.arff").write_text(head + '@data\n% mine\na,1.5,0\n"b c",2,1\n')
+    folder, _ = bring(tmp_path, "table", tmp_path / "t.arff")
+    assert list(folder.ids) == ["a", "b c"]
+
+
+def test_labels_that_differ_between_the_tokens_of_a_clip_are_said(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x,label\na,1,joy\na,2,sad\nb,3,joy\n")
+    _, report = bring(tmp_path, "table", tmp_path / "t.csv", "rows=tokens")
+    assert "differ between the rows of a clip, the first row's taken: label" in report.table()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("id;x\na;1,5\n", "-o decimal=,"), ("id,x\n", "it has no rows")]
+)
+def test_tables_without_numbers_say_what_may_help(tmp_path, text, hint):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(StoreError, match=f"none of its columns holds numbers.*{hint}"):
+        bring(tmp_path, "table", tmp_path / "t.csv")

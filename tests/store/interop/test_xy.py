@@ -83,6 +83,13 @@ WRONG = {
     "y": ({"X": X, "y": Y[:2], "ids": list("abcd")}, "y has 2 cells for 4 clips"),
     "words": ({"X": Y[:, None], "ids": list("abcd")}, "expected numbers .N, D."),
     "none": ({"Z": X}, "no array X, X_train …; found Z"),
+    "padded in front": (
+        {"X": np.eye(3)[None, :, :], "X_lengths": [2], "ids": ["a"]},
+        "beyond its 2 tokens",
+    ),
+    "empty": ({"X": np.ones((0, 3)), "ids": []}, "X has no clips"),
+    "no width": ({"X": np.ones((2, 0)), "ids": ["a", "b"]}, "expected numbers .N, D."),
+    "two X": ({"X_train": X, "train_X": X, "ids_train": list("abcd")}, "X_train and train_X are"),
     "twice": ({"X": X, "ids": list("abca")}, "clip 'a' twice"),
 }
 
@@ -99,3 +106,25 @@ def test_windows_without_padding_are_said_by_option(tmp_path):
     np.savez(tmp_path / "x.npz", X=np.ones((2, 5, 3)), ids=["a", "b"])
     folder, _ = bring(tmp_path, "xy", tmp_path / "x.npz", "fixed=true")
     assert folder.read("features").lengths.tolist() == [5, 5]
+
+
+def test_splits_may_come_first_and_no_array_is_dropped_without_a_word(tmp_path):
+    np.savez(
+        tmp_path / "x.npz", train_X=X[:3], test_X=X[3:], train_labels=Y[:3], y_te=Y[3:],
+        ids_tr=list("abc"), ids_te=["d"], speaker_train=list("uvw"), speaker_test=["u"], other=X,
+        y_val=Y,
+    )  # fmt: skip
+    folder, report = bring(tmp_path, "xy", tmp_path / "x.npz")
+    assert sorted(folder.ids) == list("abcd")
+    assert report.cells["a"] == {"split": "train", "label": "joy", "speaker": "u"}
+    assert report.cells["d"] == {"split": "test", "label": "sad", "speaker": "u"}
+    assert "left out: other, y_val (no X)" in report.table()
+
+
+def test_two_clips_in_a_list_are_no_x_and_y(tmp_path):
+    joblib.dump([X[0], X[1]], tmp_path / "x.joblib")
+    folder, _ = bring(tmp_path, "xy", tmp_path / "x.joblib", "ids=#row", allow_pickle=True)
+    assert folder.read("features", ["0", "1"]).values.tolist() == X[:2].tolist()
+    joblib.dump([X, X], tmp_path / "x.joblib")
+    with pytest.raises(StoreError, match="X and y, or two clips"):
+        bring(tmp_path, "xy", tmp_path / "x.joblib", "ids=#row", allow_pickle=True)

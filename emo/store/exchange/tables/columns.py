@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from emo.errors import StoreError
 from emo.plugins import unknown
-from emo.store.exchange.labels import LABEL_NAMES, ROW_NAMES, TIME_NAMES
+from emo.store.exchange.labels import ROW_NAMES, TIME_NAMES, is_label_name
 from emo.store.exchange.tables.file import TableFile, TextOptions
 from emo.untrusted.documents import short_repr
 
@@ -48,11 +48,13 @@ class NumberColumns:
     streams: dict[str, list[str]]
     """Stream -> columns that may be its features."""
     skipped: list[str]
-    """Columns of numbers that are labels or times by their names."""
+    """Columns that are labels or times by their names, or text by the type that the file says."""
     are_numbers: dict[str, bool] = field(default_factory=dict)
     """Column -> whether its cells are numbers; columns without any cell are missing."""
     row: int = 0
     """Number of rows that were read."""
+    commas: bool = False
+    """Whether a column is no number because of a comma before its decimals."""
 
     @property
     def candidates(self) -> list[str]:
@@ -73,16 +75,30 @@ class NumberColumns:
             if not names:
                 raise StoreError(
                     f"{self.where}: stream {stream!r}: none of its columns holds numbers; the "
-                    f"table has {', '.join(self.table.names[:12])}"
+                    f"table has {', '.join(self.table.names[:12])}{self._hint()}"
                 )
         return found
+
+    def _hint(self) -> str:
+        """Return what may help when no column holds numbers."""
+        if not self.row:
+            return "; it has no rows"
+        if self.commas:
+            return "; its cells have commas: -o decimal=, if these stand before the decimals"
+        has_blanks = len(self.table.names) == 1 and " " in self.table.names[0].strip()
+        return "; -o delimiter=' ' if blanks separate its cells" if has_blanks else ""
 
     def lines(self) -> list[str]:
         """Return lines for people about the columns that are no features."""
         empty = [n for n in self.candidates if n not in self.are_numbers]
         texts = [n for n in self.candidates if self.are_numbers.get(n) is False]
+        declared = [n for n in self.skipped if self.table.kinds.get(n) == "text"]
+        skipped = [n for n in self.skipped if n not in declared]
+        features = [name for names in self.features().values() for name in names]
         groups = {
-            "left out because of their names (times, labels, ids)": self.skipped,
+            f"features, {len(features):,} columns": features,
+            "labels or text, as the file says": declared,
+            "left out because of their names (times, labels, ids)": skipped,
             "no numbers, left out": texts, "empty, left out": empty,
         }  # fmt: skip
         return [f"{what}: {_few(names)}" for what, names in groups.items() if names]
@@ -137,6 +153,7 @@ class NumberColumns:
                 numbers[position] = float("x" if "_" in word else word)
             except ValueError:
                 if name not in self.are_numbers:
+                    self.commas |= re.fullmatch(r"[+-]?\d*,\d+", word) is not None
                     self.are_numbers[name] = False
                     return np.full(len(words), np.nan)
                 raise StoreError(
@@ -178,12 +195,12 @@ def choose_columns(
             left_out |= set(found)
             continue
         if glob == "*":
-            skipped = [name for name in found if _is_no_feature(name)]
+            skipped = [name for name in found if _is_no_feature(name, table)]
             found = [name for name in found if name not in skipped]
             found = [name for name in found if table.kinds.get(name) != "list"]
         streams.setdefault(owner, []).extend(found)
     if not streams and left_out:
-        skipped = [name for name in pool if _is_no_feature(name)]
+        skipped = [name for name in pool if _is_no_feature(name, table)]
         streams[stream] = [name for name in pool if name not in skipped]
     chosen = {
         owner: [name for name in dict.fromkeys(names) if name not in left_out]
@@ -212,11 +229,16 @@ def _matches(name: str, glob: str) -> bool:
     return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
-def _is_no_feature(name: str) -> bool:
-    """Return whether a column is a label, a time, an id or a row number by its name."""
+def _is_no_feature(name: str, table: TableFile) -> bool:
+    """Return whether a column is a label, a time, an id or a row number by its name or type.
+
+    Nominal attributes of ARFF are text, even if the words of their classes are numbers.
+    """
+    if table.kinds.get(name) == "text":
+        return True
     bare = name.lower()
-    words = (*LABEL_NAMES, *TIME_NAMES, *ROW_NAMES)
-    return bare in words or bare.startswith(("__index_level_", "unnamed: "))
+    words = (*TIME_NAMES, *ROW_NAMES)
+    return bare in words or is_label_name(name) or bare.startswith(("__index_level_", "unnamed: "))
 
 
 def _few(names: Sequence[Any]) -> str:

@@ -123,11 +123,39 @@ def _open_csv(path: Path, file: Any, options: TextOptions, budget: Budget) -> Ta
     names = names or [str(number) for number in range(len(cells))]
     _check_names(names, path)
     file.seek(0)
-    return _delimited(file, names, delimiter, '"', 1 if has_header else 0, {})
+    kinds = dict.fromkeys(names_of_labels(text, names, delimiter) if has_header else (), "text")
+    return _delimited(file, names, delimiter, '"', 1 if has_header else 0, kinds)
+
+
+def names_of_labels(header: str, names: list[str], delimiter: str) -> list[str]:
+    """Return the columns of labels that the quotes of our own writer's header tell.
+
+    :class:`~emo.store.interop.table.Table` writes quotes around the names of ids and labels, and
+    none around those of numbers, ``STREAM_0``, ``STREAM_1`` …, which come last.
+
+    >>> names_of_labels('"id","score",audio_0', ["id", "score", "audio_0"], ",")
+    ['id', 'score']
+    >>> names_of_labels("id,score,audio_0", ["id", "score", "audio_0"], ",")
+    []
+    """
+    count = len(names)
+    while count and header.endswith(names[count - 1]):
+        header = header.removesuffix(names[count - 1]).removesuffix(delimiter)
+        count -= 1
+    numbered = [name.rpartition("_")[2] for name in names[count:]]
+    is_ours = header.startswith('"') and numbered == [str(k) for k in range(len(numbered))]
+    return names[:count] if is_ours and numbered and header.count('"') >= 2 * count else []
 
 
 def _delimited(
-    file: Any, names: list[str], delimiter: str, quote: str, skip: int, kinds: Mapping[str, str]
+    file: Any,
+    names: list[str],
+    delimiter: str,
+    quote: str,
+    skip: int,
+    kinds: Mapping[str, str],
+    *,
+    is_arff: bool = False,
 ) -> TableFile:
     """Return a table of text from the position of ``file`` on, whose cells are all read as text."""
     reader = pyarrow.csv.open_csv(
@@ -139,13 +167,19 @@ def _delimited(
             delimiter=delimiter,
             quote_char=quote,
             newlines_in_values=True,
-            escape_char="\\" if kinds else False,
+            escape_char="\\" if is_arff else False,
+            invalid_row_handler=_skip_comment if is_arff else None,
         ),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
         ),
     )
     return TableFile(names, kinds, iter(reader), 1 + skip)
+
+
+def _skip_comment(row: Any) -> str:
+    """Return that a row of ARFF with another number of cells is skipped if it is a comment."""
+    return "skip" if row.text.lstrip().startswith("%") else "error"
 
 
 def _delimiter(line: str, path: Path) -> str:
@@ -210,8 +244,8 @@ def _open_arff(path: Path, file: Any, options: TextOptions, budget: Budget) -> T
     if start.startswith(b"{"):
         raise StoreError(f"{path}: sparse ARFF is not read; save it as dense ARFF or CSV")
     file.seek(position)
-    quote = '"' if start.partition(b"\n")[0].count(b'"') > 1 else "'"
-    table = _delimited(file, names, ",", quote, 0, kinds)
+    quote = '"' if start.count(b'"') > start.count(b"'") else "'"
+    table = _delimited(file, names, ",", quote, 0, kinds, is_arff=True)
     return TableFile(table.names, kinds, table.batches, 1 + lines)
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 
 from emo.errors import StoreError
+from emo.store.exchange.labels import cell_text, is_label_name
 from emo.store.exchange.tables.columns import ColumnOptions, choose_columns
 from emo.store.exchange.tables.file import open_table
 from emo.untrusted.budget import Budget
@@ -23,6 +25,12 @@ class TokenTable:
     """Stream -> float32 (T, D)."""
     facts: Mapping[str, np.ndarray]
     """Column that is no feature -> float64 (rows,)."""
+    cells: Mapping[str, str]
+    """Column that is called as labels are -> its cell, where all rows have the same."""
+
+
+class UnfitClip(StoreError):
+    """A token of one clip has a number that is missing or not finite; other clips may be read."""
 
 
 class TokenTables:
@@ -53,13 +61,15 @@ class TokenTables:
         """Stream -> its columns."""
         self.lines: list[str] = []
         """Lines for people about columns that are no features."""
+        self.varying: set[str] = set()
+        """Columns of labels whose cells differ between the rows of a clip."""
 
     def read(self, file: Path) -> TokenTable:
         """Read one table.
 
         Raises:
-            StoreError: no table, other columns than in the first one, or a number of a token is
-                missing or not finite.
+            UnfitClip: a number of a token is missing or not finite.
+            StoreError: no table, or other columns than in the first one.
         """
         where = str(file)
         with open_table(file, self._options, self._budget) as table:
@@ -70,19 +80,26 @@ class TokenTables:
                 if named else None
             )  # fmt: skip
             blocks, facts = [], []
+            seen: dict[str, set[str]] = {n: set() for n in numbers.skipped if is_label_name(n)}
             for batch in table.batches:
                 facts.append(beside.block(batch) if beside else np.zeros((batch.num_rows, 0)))
                 with np.errstate(over="ignore"):
                     blocks.append(numbers.block(batch).astype(np.float32))
                 self._budget.take(blocks[-1].nbytes, where)
+                for name, words in seen.items():
+                    words |= set(map(cell_text, pc.unique(batch.column(name))[:2].to_pylist()))
             if not blocks or not sum(map(len, blocks)):
                 raise StoreError(f"{file}: has no rows")
             columns = numbers.features()
-        self._check(file, columns)
+        self._check(file, columns, [n for n in numbers.candidates if n not in numbers.are_numbers])
+        self.varying |= {name for name, words in seen.items() if len(words) > 1}
         self.lines = self.lines or numbers.lines()
         found = dict(zip(named, np.concatenate(facts).T, strict=True))
         values: np.ndarray = np.concatenate(blocks)
-        keep = np.ones(len(values), bool) if self._keep is None else self._keep(found)
+        try:
+            keep = np.ones(len(values), bool) if self._keep is None else self._keep(found)
+        except StoreError as error:
+            raise StoreError(f"{file}: {error}") from error
         positions = {name: position for position, name in enumerate(numbers.candidates)}
         streams = {}
         for stream, names in columns.items():
@@ -90,20 +107,29 @@ class TokenTables:
             wrong = np.argwhere(~np.isfinite(tokens) & keep[:, None])
             if len(wrong):
                 row, column = wrong[0].tolist()
-                raise StoreError(
+                raise UnfitClip(
                     f"{file}: row {table.first_row + row}, column {names[column]}: empty, or no "
                     "finite number as float32"
                 )
             streams[stream] = tokens[keep]
-        return TokenTable(streams, found)
+        cells = {name: next(iter(words)) for name, words in seen.items() if len(words) == 1}
+        return TokenTable(streams, found, cells)
 
-    def _check(self, file: Path, columns: Mapping[str, list[str]]) -> None:
-        """Raise StoreError unless the columns are those of the first table."""
+    def _check(self, file: Path, columns: Mapping[str, list[str]], empty: Sequence[str]) -> None:
+        """Raise StoreError unless the columns are those of the first table.
+
+        Args:
+            file: the table.
+            columns: stream -> its columns of numbers.
+            empty: columns without any number.
+        """
         if self._first is None:
             self._first, self.columns = file, columns
             return
         for stream, names in self.columns.items():
             other = columns[stream]
+            if lost := [name for name in names if name in empty]:
+                raise UnfitClip(f"{file}: column {lost[0]}: empty")
             if other != names:
                 differ = [n for n in names if n not in other] or [
                     n for n in other if n not in names
