@@ -271,7 +271,7 @@ class Head(nn.Module, ABC):
 
     @property
     def chosen_settings(self) -> dict[str, float]:
-        """Options that :meth:`path` chose by the score on val, of the candidate that the head holds.
+        """Options of the candidate that the head holds, which the fit chose by the score on val.
 
         Empty (the default): there are none, or they were all given.
         """

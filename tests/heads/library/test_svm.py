@@ -114,7 +114,7 @@ def test_gamma_is_in_units_of_scale_where_deviations_are_constant():
     from sklearn.svm import SVC
 
     train, new = make_batch([1] * 90), make_batch([1] * 40, seed=1)
-    head, outcome = fitted_head(train, new, cost=3.0, gamma=0.5)
+    head, _ = fitted_head(train, new, cost=3.0, gamma=0.5)
     rows = train.streams["s/a"].values.numpy()
     mean, deviation = rows.mean(0), rows.std(0)
     scaled, others = ((b.streams["s/a"].values.numpy() - mean) / deviation for b in (train, new))
