@@ -13,6 +13,8 @@ from emo.errors import DatasetError, naming_file
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0
 _BITS = 8
+_HEAD_BYTES = 33
+"""Bytes before the chunk of pixels: signature and header."""
 
 
 def grey_png(pixels: bytes, width: int) -> bytes:
@@ -27,6 +29,23 @@ def grey_png(pixels: bytes, width: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, _BITS, _GREY, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def grey_pixels(data: bytes) -> bytes | None:
+    """Return the pixels of a file that :func:`grey_png` made; None: it is none of these."""
+    header = _SIGNATURE + struct.pack(">I", 13) + b"IHDR"
+    try:
+        width, height, bits, kind, *more = struct.unpack_from(">IIBBBBB", data, len(header))
+        (size,) = struct.unpack_from(">I", data, _HEAD_BYTES)
+        if not data.startswith(header) or (bits, kind, *more) != (_BITS, _GREY, 0, 0, 0):
+            return None
+        packed = data[_HEAD_BYTES + 8 : _HEAD_BYTES + 8 + size]
+        rows = zlib.decompressobj().decompress(packed, (width + 1) * height)
+    except (struct.error, zlib.error):
+        return None
+    if len(rows) != (width + 1) * height or any(rows[:: width + 1]):
+        return None
+    return b"".join(rows[start + 1 : start + 1 + width] for start in range(0, len(rows), width + 1))
 
 
 @contextmanager

@@ -44,9 +44,13 @@ class Tree:
 
     @cached_property
     def by_stem(self) -> Mapping[str, str]:
-        """Name without extension -> path of each media file; of several the one nearest to the
-        root."""
-        return {PurePosixPath(file).stem: file for file in reversed(self.media)}
+        """Name without extension -> path of each media file.
+
+        Of several files one of video goes before sound that was taken out of it, then the one
+        nearest to the root.
+        """
+        found = sorted(reversed(self.media), key=lambda f: os.path.splitext(f)[1].lower() in VIDEO)
+        return {PurePosixPath(file).stem: file for file in found}
 
     @cached_property
     def _by_name(self) -> Mapping[str, str]:

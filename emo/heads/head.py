@@ -269,6 +269,14 @@ class Head(nn.Module, ABC):
         """
         return ""
 
+    @property
+    def chosen_settings(self) -> dict[str, float]:
+        """Options of the candidate that the head holds, which the fit chose by the score on val.
+
+        Empty (the default): there are none, or they were all given.
+        """
+        return {}
+
     def finish(self, train: Batch, loss: Loss) -> None:
         """Do what only the kept candidate needs, such as calibration; by default nothing.
 

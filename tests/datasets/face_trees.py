@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emo.datasets.png import grey_png
 from tests.datasets.media import Made, Media, table
 
 FERPLUS = (
@@ -88,8 +89,10 @@ def fer2013(folder: Path, media: Media) -> Made:
              enumerate(zip(faces, usages, strict=True))]  # fmt: skip
     table(folder / "fer2013.csv", "emotion,pixels,Usage", *lines)
     table(folder / "fer2013new.csv", *FERPLUS)
-    for number in range(4):
-        media.put(folder / "pictures" / f"{number:05}.png")
+    (folder / "pictures").mkdir()
+    for number, face in enumerate(faces):
+        pixels = bytes(map(int, face.split()))
+        (folder / "pictures" / f"{number:05}.png").write_bytes(grey_png(pixels, 48))
     return Made(4)
 
 

@@ -1,5 +1,7 @@
 """DFEW, MAFW, MER2023, AffectNet, RAF-DB and FER2013: splits, labels, odd files, and stills."""
 
+import shutil
+
 import av
 import numpy as np
 import pytest
@@ -118,6 +120,17 @@ def test_mer2023_has_three_tests_and_a_valence_where_it_was_rated(down):
     rows = Mer2023.read(list_tree(down), Mer2023Options(test="test2")).rows
     assert column(rows, "test_set") == ["", "", "test2"]
     assert Mer2023.stated(Mer2023Options(test="test2"))["clips"] == {"train": 3373, "test": 412}
+
+
+@of("mer2023")
+def test_mer2023_sound_that_mertools_took_out_is_not_taken_for_the_video(down):
+    (down / "audio").mkdir()
+    for path in [*down.glob("t*/*.avi")]:
+        (down / "audio" / f"{path.stem}.wav").write_bytes(b"")
+    rows = Mer2023.read(list_tree(down), Mer2023Options()).rows
+    assert column(rows, "video")[::2] == [
+        "train/sample_00000000.avi", "test1/sample_00000100.avi", "test3/sample_00000300.avi"
+    ]  # fmt: skip
 
 
 @of("mer2023")
@@ -265,6 +278,17 @@ def test_fer2013_labels_of_ferplus_are_its_most_votes(down):
     (down / "fer2013new.csv").unlink()
     with pytest.raises(DatasetError, match=r"no fer2013new.csv is here"):
         Fer2013.read(list_tree(down), options)
+
+
+@of("fer2013")
+def test_fer2013_pictures_of_another_table_are_refused(down):
+    shutil.rmtree(down / "pictures")
+    Fer2013.read(list_tree(down), Fer2013Options(pictures="write"))
+    assert len(Fer2013.read(list_tree(down), Fer2013Options()).rows) == 4
+    lines = (down / "fer2013.csv").read_text().splitlines()
+    table(down / "fer2013.csv", *lines[:2], lines[3], lines[2])
+    with pytest.raises(DatasetError, match=r"pictures/00001.png is not the picture of row 3 of"):
+        Fer2013.read(list_tree(down), Fer2013Options())
 
 
 @of("fer2013")

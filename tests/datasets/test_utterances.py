@@ -52,6 +52,10 @@ def test_savee_finds_three_layouts_and_never_mixes_sad_and_surprise(down):
     }  # fmt: skip
     assert len(rows) == 480
     assert there["JK_n30"]["audio"] == "JKn30.wav"
+    (down / "AudioData/DC/a01.wav").rename(down / "AudioData/DC/a01.WAV")
+    (down / "JKn30.wav").rename(down / "JKn30.WAV")
+    found = {row["id"]: row["audio"] for row in Savee.read(list_tree(down), None).rows}
+    assert (found["DC_a01"], found["JK_n30"]) == ("AudioData/DC/a01.WAV", "JKn30.WAV")
 
 
 @of("tess")

@@ -14,7 +14,7 @@ from emo.heads.fitting.missing_streams import ALL_STREAMS, missing_variants, wit
 from emo.heads.fitting.parallel import run_parallel, slots
 from emo.heads.fitting.request import Build, FitRequest, check_request
 from emo.heads.fitting.threads import has_small_steps, torch_threads
-from emo.heads.head import Batch
+from emo.heads.head import Batch, Head
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.runs.result import FitResult, score_title
@@ -133,7 +133,7 @@ def _train_seeds(
             f"no head could be trained: {diverged[0]}{more}. Try a smaller --learning-rate, or "
             "look for very large numbers in the features."
         )
-    outcomes = tuple(outcome for outcome, _ in fitted)
+    outcomes = tuple(_complete(outcome, build(), data.targets) for outcome, _ in fitted)
     outputs = [outputs for _, outputs in fitted]
     if head.is_solved:
         outcomes = tuple(dataclasses.replace(outcomes[0], seed=s) for s in options.all_seeds)
@@ -145,9 +145,27 @@ def _train_seeds(
     notes = [f"{error}: left out" for error in diverged]
     if (choice := outcomes[0].choice) is not None:
         notes.append(choice.words(score_title(data.targets, options.loop.choose_by)))
+    if settings := outcomes[0].settings:
+        found = " and ".join(f"{name}={value:g}" for name, value in settings.items())
+        notes.append(f"{found} chosen on val, of {len(outcomes[0].history)} candidates")
     if options.loop.refit:
         notes.append("refit on train and val; val is scored by the head before it")
     return outcomes, stacked, notes
+
+
+def _complete(outcome: Outcome, head: Head, targets: Sequence[Target]) -> Outcome:
+    """Return an outcome with the settings that its head chose, and scores in the label's units.
+
+    Args:
+        outcome: what a seed gave; a number's score is that of standardised labels.
+        head: an untrained head, which gets the outcome's weights.
+        targets: what the head predicts; the mean score of several ones has no unit.
+    """
+    choice = outcome.choice
+    if choice is not None and len(targets) == 1:
+        choice = choice.times(targets[0].spread)  # 1 for classes
+    head.load_state_dict(outcome.kept)
+    return dataclasses.replace(outcome, choice=choice, settings=head.chosen_settings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,6 +136,26 @@ class SvmHead(Head):
         is_landmarks = options.solver == "nystroem"
         return STEP_OPTIONS if is_landmarks else STEP_OPTIONS + LOSS_OPTIONS
 
+    @property
+    def chosen_settings(self) -> dict[str, float]:
+        """C and gamma of the kept candidate, gamma in units of ``scale``; given ones left out."""
+        cost, gamma = self.settings[:2].tolist()
+        found = {"cost": cost, "gamma": gamma / self._gamma_unit}
+        return {
+            name: float(f"{value:.4g}")  # float32 does not hold .3 exactly
+            for name, value in found.items()
+            if not getattr(self.options, name)
+        }
+
+    @property
+    def _gamma_unit(self) -> float:
+        """What scikit-learn's ``gamma=scale`` is: 1 / total variance of the scaled training clips.
+
+        Each block of columns has variance 1, except a constant one: deviations of single tokens.
+        """
+        blocks = torch.split(self.factors, self.statistics.blocks)
+        return 1 / max(sum(bool(block.any()) for block in blocks), 1)
+
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
         """Yield a candidate for each pair of C and gamma."""
         self.typical.copy_(self.statistics.typical_spreads(self.pool(train)))
@@ -143,7 +163,8 @@ class SvmHead(Head):
 
     def _candidates(self, train: Batch, loss: Loss) -> Iterator[float]:
         """Solve and load one candidate after another, and yield its loss on train."""
-        unit = 1 / len(self.statistics.blocks)  # of scikit-learn's gamma=scale
+        self.factors.copy_(self.statistics.factors(self.pool(train), self.typical))
+        unit = self._gamma_unit
         for gamma in [self.options.gamma] if self.options.gamma else GAMMAS:
             for cost in [self.options.cost] if self.options.cost else COSTS:
                 self._solve(train, loss, cost, gamma * unit)

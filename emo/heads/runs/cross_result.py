@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class FoldResult:
     """Rounds of all seeds; of an exact head those of the first, because all seeds give them."""
     choice: Choice | None = None
     """How the fold's head joins streams, if its fit chose it."""
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """Options of the head that the fold's fit chose on val."""
 
     def metrics_of(self, target: str) -> dict[str, Any]:
         """Return clips, seeds, mean and std of :meth:`Scores.to_json` for one target.

@@ -92,6 +92,7 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         headline, mean = next(iter(found["mean"].items()), ("no score", None))
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
     yield from _fusion_lines(document)
+    yield from _chosen_lines(document)
     if document["options"].get("refit"):
         yield "refit", "on train and val; val is scored by the head before it"
     if document.get("transductive"):
@@ -111,6 +112,16 @@ def _fusion_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if choice:
             scores = [f"{way} {float(x):.3f}" for way, x in _dict(choice, "scores").items()]
             yield name, f"{choice['chosen']} chosen on {choice['over']}: {', '.join(scores)}"
+
+
+def _chosen_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Iterate over the lines on options that the fit chose, of a cross-validation for each fold."""
+    folds = _dict(document, "folds").get("each", ())
+    found = {"chosen": _dict(document, "chosen")}
+    found |= {f"chosen, fold {fold['name']}": _dict(fold, "chosen") for fold in folds}
+    for name, settings in found.items():
+        if settings:
+            yield name, f"{', '.join(_pairs(settings))}, on val"
 
 
 def _by_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -229,6 +229,8 @@ def document_of(result: FitResult) -> dict[str, Any]:
     }  # fmt: skip
     if result.best.choice is not None:
         document["fusion"] = result.best.choice.to_json()
+    if result.best.settings:
+        document["chosen"] = dict(result.best.settings)
     if result.data.speakers is not None:  # the head read test clips, without their labels
         document["transductive"] = True
     if result.before_search:

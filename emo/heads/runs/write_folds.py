@@ -29,7 +29,7 @@ def write_folds(folder: Path, result: CrossResult) -> None:
 def _document(result: CrossResult) -> dict[str, Any]:
     """Return the contents of ``run.json``: those of a fit, with ``folds`` instead of ``kept``."""
     document = document_of(result.pooled)
-    for name in ("kept", "splits", "fusion"):
+    for name in ("kept", "splits", "fusion", "chosen"):
         document.pop(name, None)
     document["folds"] = {
         "by": result.by,
@@ -43,6 +43,7 @@ def _document(result: CrossResult) -> dict[str, Any]:
                     for target in result.pooled.data.targets
                 },
                 **({"fusion": fold.choice.to_json()} if fold.choice is not None else {}),
+                **({"chosen": dict(fold.settings)} if fold.settings else {}),
             }
             for fold in result.folds
         ],

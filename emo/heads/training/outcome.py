@@ -1,7 +1,7 @@
 """The outcome of training one head: its weights and the scores of every round."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -40,6 +40,11 @@ class Choice:
         """Return the fields as JSON values."""
         return asdict(self)
 
+    def times(self, factor: float) -> "Choice":
+        """Return the choice with all scores multiplied, as for a number in the label's units."""
+        scores = {name: value * factor for name, value in self.scores.items()}
+        return replace(self, scores=scores)
+
     def words(self, score: str) -> str:
         """Return the choice in one sentence.
 
@@ -71,6 +76,10 @@ class Outcome:
     """How streams are joined, if the fit chose it."""
     refit: Mapping[str, Tensor] = field(default_factory=dict)
     """Weights that were solved again on train and val, which the run keeps; empty: not refit."""
+
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """Options of the head that the fit chose by the score on val, see
+    :attr:`emo.heads.head.Head.chosen_settings`."""
 
     @property
     def kept(self) -> Mapping[str, Tensor]:

@@ -325,12 +325,18 @@ def _with_seconds(cells: Mapping[str, str]) -> dict[str, str]:
 
     >>> _with_seconds({"start": "0 days 00:00:01.500000", "label": "joy"})
     {'start_seconds': '1.5', 'label': 'joy'}
+
+    An end that is empty or ``NaT`` beside such a start is the end of the file.
     """
     found = {}
+    times = {name: _TIME.fullmatch(cells.get(name, "")) for name in ("start", "end")}
     for name, cell in cells.items():
-        time = _TIME.fullmatch(cell) if name in ("start", "end") else None
+        time = times.get(name)
         if time is None:
-            found[name] = cell
+            if name in times and cell in ("", "NaT") and any(times.values()):
+                found[f"{name}_seconds"] = ""
+            else:
+                found[name] = cell
             continue
         days, hours, minutes, seconds = (float(part) for part in time.groups())
         total = days * 86400 + hours * 3600 + minutes * 60 + seconds

@@ -1,6 +1,7 @@
 import gc
 import threading
 import tracemalloc
+from pathlib import Path
 
 import av
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from av.stream import Disposition
 
 from emo.errors import MediaError
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.nearest import nearest_frames
 from emo.extract.decode.pictures.video import frame_seconds, read_pictures
 from emo.extract.media import Uniform
 from tests.make import make_clip, number_of
@@ -206,3 +209,25 @@ def test_decoded_frames_are_freed_without_the_garbage_collector(tmp_path):
     finally:
         gc.enable()
     assert sum(frame.width * frame.height for frame in kept) <= 4  # of 12 x 6144 pixels
+
+
+def nearest(times, wanted, error=None):
+    """The times of the frames that are chosen, of a decoder that gives frames at some times."""
+
+    def decoded():
+        yield from ((time, None) for time in times)
+        if error is not None:
+            raise MediaError(error)
+
+    found = nearest_frames(decoded(), np.array(wanted), Damage(), Path("a.mpg"))
+    return [seconds for seconds, _ in found]
+
+
+def test_a_frame_that_comes_out_late_after_damage_is_still_found():
+    late = [0.0, 0.04, 0.12, 0.16, 0.08, 0.24]  # as of an MPEG-2 program stream with lost bytes
+    assert nearest(late, [0.04, 0.08, 0.12, 0.16, 0.24]) == [0.04, 0.08, 0.12, 0.16, 0.24]
+    assert nearest(late, [0.08]) == [0.08]
+    assert nearest(late, [0.19]) == [0.16]  # lost: the nearest, not the late one before it
+    assert nearest([0.0, 0.12], [0.08], error="broke") == [0.12]
+    with pytest.raises(MediaError, match="broke"):
+        nearest([0.0, 0.12], [0.08, 0.4], error="broke")

@@ -53,3 +53,23 @@ def test_one_broken_number_leaves_the_other_columns(tmp_path):
     assert result.metrics["test"]["mean"]["uar"] > 0.85
     assert "fake/a: 1 of 8 dimensions is constant on train: dropped" in result.notes
     assert sum("check dimension 7 (1e+08 in clip c7)" in note for note in result.notes) == 1
+
+
+def test_the_choice_of_a_fusion_is_scored_in_the_units_of_the_number(tmp_path):
+    random = np.random.default_rng(0)
+    numbers = random.standard_normal(120)
+    tokens = (
+        random.standard_normal((120, 2, 1, 3)).astype(np.float32) + numbers[:, None, None, None]
+    )
+    streams = {f"c{k}": {"a": a, "b": b} for k, (a, b) in enumerate(tokens)}
+    store = make_store(tmp_path / "features", streams)
+    found = []
+    for factor in (1, 50):
+        labels = [f"{factor * number:.4f}" for number in numbers]
+        manifest = make_manifest(labels, split=["train"] * 72 + ["val"] * 24 + ["test"] * 24)
+        result = fit_head(manifest, [store], None, FitOptions("linear", threads=1))
+        found.append(result.best.choice)
+        (line,) = (note for note in result.notes if note.startswith("fusion:"))
+        assert f"{result.best.choice.scores[result.best.choice.chosen]:.3f} on" in line
+    expected = {name: 50 * score for name, score in found[0].scores.items()}
+    assert found[1].scores == pytest.approx(expected, rel=1e-2)

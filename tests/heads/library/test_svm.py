@@ -9,6 +9,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.library.svm import SvmHead, SvmOptions
 from emo.heads.options import LoopOptions
 from emo.heads.runs.run import Run, stored_tokens
+from emo.heads.runs.show import show_run
 from emo.heads.solvers.kernel_machine import (
     gaussian_kernel,
     solve_classes,
@@ -109,6 +110,21 @@ def test_twenty_settings_are_tried_and_the_best_on_val_is_kept():
     assert best.val_score == max(row.val_score for row in outcome.history)
 
 
+def test_gamma_is_in_units_of_scale_where_deviations_are_constant():
+    from sklearn.svm import SVC
+
+    train, new = make_batch([1] * 90), make_batch([1] * 40, seed=1)
+    head, _ = fitted_head(train, new, cost=3.0, gamma=0.5)
+    rows = train.streams["s/a"].values.numpy()
+    mean, deviation = rows.mean(0), rows.std(0)
+    scaled, others = ((b.streams["s/a"].values.numpy() - mean) / deviation for b in (train, new))
+    theirs = SVC(C=3.0, gamma=0.5 / (6 * scaled.var()), break_ties=True)
+    theirs.fit(scaled, train.targets["emotion"].numpy())
+    ours = logits_of(head, new)["emotion"] * head.calibration
+    np.testing.assert_allclose(ours, theirs.decision_function(others), atol=1e-3)
+    assert head.chosen_settings == {}  # both were given
+
+
 def test_clips_of_one_class_are_an_error_that_says_so():
     batch = make_batch([1] * 20)
     batch.targets["emotion"].fill_(1)
@@ -129,6 +145,11 @@ def test_a_run_keeps_its_vectors_and_predicts_the_same(tmp_path):
     options = FitOptions("svm", {"cost": "3"}, threads=1).replace(refit=True)
     result = fit_head(manifest, [store], tmp_path / "run", options)
     assert any(note.startswith("refit on train and val") for note in result.notes)
+    (chosen,) = (note for note in result.notes if " chosen on val" in note)
+    assert chosen.startswith("gamma=")  # C was given
+    assert chosen.endswith(", of 4 candidates")
+    lines = dict(show_run(tmp_path / "run")["run run"])
+    assert lines["chosen"] == f"{chosen.partition(' ')[0]}, on val"
     run = Run.load(tmp_path / "run")
     ids = list(result.data.splits["test"].ids)
     found, _ = stored_tokens(run, [Clip(each) for each in ids], Store(store))

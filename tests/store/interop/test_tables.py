@@ -70,6 +70,11 @@ def test_audformat_segments_become_ids_and_seconds(tmp_path):
     second = report.cells["a.wav:0 days 00:00:01.500000"]
     expected = {"start_seconds": "1.5", "end_seconds": "3.25", "emotion": "fear"}
     assert second == expected | {"file": "a.wav"}
+    text = (FILES / "audformat.csv").read_text().replace("0 days 00:00:02.000000", "NaT")
+    (tmp_path / "open.csv").write_text(text)
+    _, report = bring(tmp_path, "table", tmp_path / "open.csv", "id={file}:{start}", recipe="open")
+    last = report.cells["b.wav:0 days 00:00:00.000000"]
+    assert last == {"start_seconds": "0", "end_seconds": "", "emotion": "joy", "file": "b.wav"}
 
 
 WRONG = {

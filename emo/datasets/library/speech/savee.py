@@ -70,5 +70,7 @@ def _row(tree: Tree, speaker: str, code: str, take: int) -> Row:
 
 def _path(tree: Tree, speaker: str, name: str, kind: str, folder: str) -> str:
     """Return the path of a file in any of the three layouts, else that of the published one."""
-    flat = tree.find(f"{speaker}_{name}.{kind}", f"{speaker}{name}.{kind}")
-    return flat or tree.ending(f"{speaker}/{name}.{kind}") or f"{folder}/{speaker}/{name}.{kind}"
+    kinds = (kind, kind.upper())
+    flat = tree.find(*(f"{speaker}{mark}{name}.{each}" for mark in ("_", "") for each in kinds))
+    published = tree.ending(*(f"{speaker}/{name}.{each}" for each in kinds))
+    return flat or published or f"{folder}/{speaker}/{name}.{kind}"

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
-from emo.datasets.png import grey_png, whole_folder
+from emo.datasets.png import grey_pixels, grey_png, whole_folder
 from emo.datasets.repeats import RepeatsOptions, Unit, without_repeats
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.untrusted.documents import shortened
-from emo.untrusted.files import open_regular
+from emo.untrusted.files import open_regular, read_regular
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 VOTES = "fer2013new.csv"
 FOLDER = "pictures"
 SIDE = 48
 """Pixels of a row and of a column."""
+MOST_BYTES = 2**16
+"""Largest picture that is compared with the table."""
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Emotions by their number in the table."""
 VOTED = (
@@ -139,6 +141,12 @@ def _units(tree: Tree, table: str, folder: str, *, is_new: bool) -> tuple[list[U
             name = f"{number:05}"
             if unfinished is not None:
                 (unfinished / f"{name}.png").write_bytes(grey_png(face.pixels, SIDE))
+            elif _is_another(tree, f"{folder}/{name}.png", face.pixels):
+                raise DatasetError(
+                    f"{tree.root / folder}/{name}.png is not the picture of row {number + 2} of "
+                    f"{tree.root / table}: the folder was written from another table. Remove it, "
+                    "and add -o pictures=write"
+                )
             row = {
                 "id": name,
                 "video": f"{folder}/{name}.png",
@@ -149,6 +157,20 @@ def _units(tree: Tree, table: str, folder: str, *, is_new: bool) -> tuple[list[U
             if len(set(face.pixels)) == 1:
                 blank.append(name)
     return units, blank
+
+
+def _is_another(tree: Tree, file: str, pixels: bytes) -> bool:
+    """Return whether a file that was written as we write pictures has other pixels.
+
+    Pictures that other programs wrote are not compared.
+    """
+    if file not in tree.all:
+        return False
+    try:
+        data = read_regular(tree.root / file, most_bytes=MOST_BYTES, follow_links=True)
+    except (OSError, ValueError):  # such files are reported with all media
+        return False
+    return grey_pixels(data) not in (None, pixels)
 
 
 def _faces(tree: Tree, table: str) -> Iterator[Face]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from emo.extract.decode.pictures.display import (
     pixel_aspect_of,
 )
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
+from emo.extract.decode.pictures.nearest import nearest_frames
 from emo.extract.decode.pictures.picture import Picture
 from emo.extract.decode.pictures.still import read_still
 from emo.extract.decode.seeking.seek import Seeker
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 else:
     av = late("av")
-
-_TOLERANCE_SECONDS = 1.0  # a frame that cannot be decoded is replaced by one at most so far away
 
 
 def frame_seconds(
@@ -195,7 +194,7 @@ def _from_first(
     """Decode from the file's first packet."""
     frames = decoded_frames(container, stream, None, damage.broken)
     expected = listed.seconds[listed.seconds >= float(wanted[0])]
-    return _nearest_frames(damage.watched(frames, expected, listed.losses), wanted, damage, path)
+    return nearest_frames(damage.watched(frames, expected, listed.losses), wanted, damage, path)
 
 
 def _from_keyframe(
@@ -211,22 +210,7 @@ def _from_keyframe(
         expected = listed.seconds[listed.seconds >= float(wanted[0])]
         frames = decoded_frames(container, stream, float(wanted[0]), damage.broken)
         watched = damage.watched(frames, expected, listed.losses)
-    return _nearest_frames(watched, wanted, damage, path)
-
-
-def _nearest_frames(
-    decoded: Iterator[tuple[float, VideoFrame]], wanted: np.ndarray, damage: Damage, path: MediaPath
-) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield for each wanted time the nearest of the decoded frames."""
-    done = 0
-    before: tuple[float, VideoFrame] | None = None
-    for after in chain(decoded, [None]):
-        while done < len(wanted) and (after is None or wanted[done] <= after[0]):
-            yield _nearest(float(wanted[done]), before, after, path, damage)
-            done += 1
-        if done == len(wanted):
-            return
-        before = after
+    return nearest_frames(watched, wanted, damage, path)
 
 
 class _Orientations:
@@ -239,20 +223,3 @@ class _Orientations:
         if frame.rotation not in self._known:
             self._known[frame.rotation] = orientation_of(frame)
         return self._known[frame.rotation]
-
-
-def _nearest(
-    wanted: float,
-    before: tuple[float, VideoFrame] | None,
-    after: tuple[float, VideoFrame] | None,
-    path: MediaPath,
-    damage: Damage,
-) -> tuple[float, VideoFrame]:
-    candidates = [pair for pair in (before, after) if pair is not None]
-    nearest = min(candidates, key=lambda pair: abs(pair[0] - wanted), default=None)
-    if nearest is None or abs(nearest[0] - wanted) > _TOLERANCE_SECONDS:
-        at, reason = wanted, "the decoder returned no frame"
-        if damage.broken:
-            at, reason = damage.broken[0].seconds, damage.broken[0].reason
-        raise MediaError(f"{path.name}: decoding broke at {at:.2f} s: {reason}")
-    return nearest

@@ -121,4 +121,5 @@ def _fold_result(fold: Fold, fitted: FitResult) -> FoldResult:
         },
         tuple(done for outcome in fitted.written_outcomes for done in outcome.history),
         fitted.best.choice,
+        fitted.best.settings,
     )
