@@ -1,5 +1,6 @@
 """`emo extract`: plan what a store lacks, run it, and report how it ended."""
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -192,6 +193,8 @@ def _check_sample(options: ExtractOptions, *, is_dry_run: bool) -> None:
         if options.price_hour is not None:
             raise OptionError("--price-hour: it needs a forecast, by --dry-run --sample N")
         return
+    if options.price_hour is not None and not 0 <= options.price_hour < math.inf:
+        raise OptionError(f"--price-hour {options.price_hour:g}: expected a price, 0 or more")
     if not is_dry_run:
         raise OptionError("--sample: it measures for a forecast; add --dry-run, or leave it out")
     if options.executor != "local":

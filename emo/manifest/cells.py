@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from emo.untrusted.addresses import below, checked_url, is_url, parse_address
+from emo.untrusted.addresses import below, checked_url, hide_secrets, is_url, parse_address, url_of
 from emo.untrusted.documents import short_repr
 
 SPLITS = ("train", "val", "test")
@@ -91,6 +91,9 @@ def inside(path: str, root: str) -> str:
     """
     if "://" in path:
         return checked_url(path)
+    if ":/" in path and (meant := url_of(path)) and is_url(meant):
+        shown = hide_secrets(path)[:200]
+        raise ValueError(f"{shown!r}: a URL has two slashes behind its colon")
     if is_url(root):
         return below(path, root)
     if ".tar!" in path.lower():

@@ -8,7 +8,7 @@ from typing import Any
 from emo.errors import FitError, OptionError, plural
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.compare import scored_run
-from emo.heads.runs.files import RUN_FILE, read_document
+from emo.heads.runs.files import RUN_FILE, read_document, shown_path
 from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
 from emo.report.board import BoardFacts, board_facts
@@ -176,7 +176,7 @@ def _page(
         runs = tuple(run_facts(group, run, context) for run in group.ranked)
         cautions = cautions_of(group, board, context)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        files = ", ".join(str(run.path / RUN_FILE) for run in group.runs)
+        files = ", ".join(shown_path(run.path / RUN_FILE) for run in group.runs)
         raise FitError(
             f"{files}: one is damaged: {shortened(repr(error))}. Fit the run again."
         ) from error

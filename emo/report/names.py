@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emo.errors import line_of
+from emo.heads.runs.files import shown_path
 
 _FOLDERS = re.compile(
     r"(?:file:/{0,2}(?=/)|(?<![\w.:/\\])[A-Za-z]:|(?<![\w.:/\\])~|(?<![\w.:/\\]))"
@@ -36,7 +37,7 @@ def run_names(paths: Sequence[Path]) -> dict[Path, str]:
     >>> [*run_names([Path("runs/a"), Path("runs/b")]).values()]
     ['a', 'b']
     """
-    parts = {path: path.absolute().parts for path in paths}
+    parts = {path: Path(shown_path(path.absolute())).parts for path in paths}
     last = [own[-1] if own else "run" for own in parts.values()]
     if len(set(last)) == len(last):
         return dict(zip(parts, last, strict=True))
@@ -87,5 +88,5 @@ class Names:
 def replaced(text: str, names: Mapping[Path, str]) -> str:
     """Return a text in which the paths of runs are their names, and other paths have no folders."""
     for path in sorted(names, key=lambda each: -len(str(each))):
-        text = text.replace(str(path), names[path])
+        text = text.replace(str(path), names[path]).replace(shown_path(path), names[path])
     return without_folders(text)

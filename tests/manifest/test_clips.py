@@ -297,3 +297,12 @@ def test_half_a_letter_is_refused_with_its_line(tmp_path, line):
         read_manifest(tmp_path / "m.jsonl")
     (tmp_path / "m.jsonl").write_text(whole)
     assert read_manifest(tmp_path / "m.jsonl").clips[0].text == "\U0001f600 \\ud83d"
+
+
+def test_a_url_that_lost_a_slash_is_no_path_and_is_not_shown_whole(tmp_path):
+    (tmp_path / "m.csv").write_text("audio\nhttps:/example.org/a.wav?tok=HIDDEN\n")
+    with pytest.raises(ManifestError, match="two slashes behind its colon") as found:
+        read_manifest(tmp_path / "m.csv")
+    assert "HIDDEN" not in str(found.value)
+    (tmp_path / "m.csv").write_text("audio\nodd:/a.wav\n")
+    assert read_manifest(tmp_path / "m.csv").clips[0].audio == "odd:/a.wav"

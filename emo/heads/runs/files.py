@@ -26,6 +26,16 @@ _RUN_FILES = {RUN_FILE, WEIGHTS_FILE, CLIPS_FILE, "history.csv", "curves.png", "
 _TARGET_FILES = (("predictions", ".csv"), ("confusion", ".png"), ("numbers", ".png"))
 RUN_FORMAT_VERSION = 1
 """Version of the run folder's format."""
+COPIES: dict[Path, str] = {}
+"""Copy on this machine of a run in a bucket -> its URL, of the runs that this process read."""
+
+
+def shown_path(path: Path) -> str:
+    """Return a path of a run for people: the URL of one in a bucket, not that of its copy here."""
+    for copy, url in COPIES.items():
+        if path == copy or copy in path.parents:
+            return "/".join([url, *path.relative_to(copy).parts])
+    return str(path)
 
 
 def predictions_file(target: str, *, is_first: bool) -> str:

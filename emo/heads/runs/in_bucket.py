@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from emo.errors import FitError, StoreError
-from emo.heads.runs.files import RUN_FILE
+from emo.heads.runs.files import COPIES, RUN_FILE
 from emo.heads.runs.test_ledger import LEDGER
 from emo.store.backend.atomic import appearing
 from emo.store.backend.cache_folder import RUNS, cache_folder
@@ -75,7 +75,9 @@ def near_run(path: Path | str | ObjectPath) -> Path:
                 raise
         _remove_earlier(version)
         _make_room(versions.parent)
-    return version / (far.name or "run")
+    copy = version / (far.name or "run")
+    COPIES[copy] = str(far)
+    return copy
 
 
 def _listed(far: ObjectPath) -> dict[str, ObjectFacts]:

@@ -117,6 +117,8 @@ def test_a_sample_writes_nothing_and_its_bytes_are_those_of_the_job(emo, tmp_pat
     for more, said in (
         (["--sample", 4], "add --dry-run"),
         (["--price-hour", 1], "needs a forecast"),
+        (["--dry-run", "--sample", 2, "--price-hour", -1], "--price-hour -1: expected a price"),
+        (["--dry-run", "--sample", 2, "--price-hour", "nan"], "expected a price"),
         (["--dry-run", "--sample", 4, "--executor", "slurm"], "not by --executor slurm"),
         (["--dry-run", "--sample", 1], "expected 2 or more"),
     ):

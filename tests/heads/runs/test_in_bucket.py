@@ -10,9 +10,10 @@ import pytest
 
 from emo.errors import FitError
 from emo.heads.runs import in_bucket
-from emo.heads.runs.files import RUN_FILE
+from emo.heads.runs.files import RUN_FILE, shown_path
 from emo.heads.runs.in_bucket import near_run, uploaded
 from emo.heads.runs.test_ledger import LEDGER
+from emo.report.names import run_names
 from emo.store.backend.location import location
 from emo.store.backend.object_path import ObjectPath
 
@@ -41,6 +42,15 @@ def test_a_run_in_a_bucket_is_fitted_shown_and_predicts(emo, features, bucket, t
     assert b"emo-run-" not in (far / RUN_FILE).read_bytes()
     assert (far.parent / LEDGER).file_names() == ["000000.jsonl"]
     assert "linear" in emo("show", run)[1]
+    for words in ((), ("--json",), ("--csv",)):
+        code, printed, _ = emo("compare", run, *words)
+        assert (code, run in printed, "cache" in printed) == (0, True, False)
+    copy = near_run(run)
+    assert shown_path(copy / "a" / "b") == f"{run}/a/b"
+    assert shown_path(tmp_path) == str(tmp_path)
+    assert run_names([copy, tmp_path / "first"]) == {
+        copy: "first (1)", tmp_path / "first": "first (2)"
+    }  # fmt: skip
     words = "--manifest", "m.csv", "--features", "features", "--out", "new.csv"
     assert emo("predict", run, *words)[0] == 0
     predicted = probabilities(tmp_path / "new.csv")

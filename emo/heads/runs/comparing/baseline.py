@@ -11,6 +11,7 @@ from emo.errors import FitError, OptionError
 from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.comparing.paired_bootstrap import Difference, Paired, paired_bootstrap
 from emo.heads.runs.comparing.scored_run import ScoredRun
+from emo.heads.runs.files import shown_path
 from emo.machine.table import fit_lines, format_table
 
 CORRECTIONS = ("holm", "none")
@@ -54,7 +55,7 @@ class BaselineTests:
         title = title_of(HEADLINES[self.baseline.target.task])
         rows = [
             {
-                "run": str(test.run.path),
+                "run": shown_path(test.run.path),
                 f"difference of {title}": f"{_change(test.difference):+.3f}",
                 "95 % interval": "{:+.3f} – {:+.3f}".format(*test.difference.interval),
                 "p": shown_p(test.difference.p),
@@ -67,7 +68,8 @@ class BaselineTests:
         how = "p corrected by Holm's method" if self.correction == "holm" else "p not corrected"
         return "\n".join(
             [
-                f"against the baseline {self.baseline.path}, on {self.baseline.target.name}",
+                f"against the baseline {shown_path(self.baseline.path)}, "
+                f"on {self.baseline.target.name}",
                 "",
                 format_table(rows),
                 fit_lines(f"paired bootstrap over {drawn}, means over seeds; {how} for "
@@ -103,7 +105,9 @@ def against_baseline(
         raise OptionError(f"correction: expected {' or '.join(CORRECTIONS)}, got {correction!r}")
     runs = [run for run in others if run.path.absolute() != baseline.path.absolute()]
     if not runs:
-        raise FitError(f"{baseline.path}: no other run to test against this baseline; name some")
+        raise FitError(
+            f"{shown_path(baseline.path)}: no other run to test against this baseline; name some"
+        )
     found = [paired_bootstrap(baseline, run, seed=seed, over=over) for run in runs]
     headline = HEADLINES[baseline.target.task]
     raw = [paired.differences[headline].p for paired in found]

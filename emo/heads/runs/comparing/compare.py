@@ -14,7 +14,7 @@ from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline
 from emo.heads.runs.comparing.paired_bootstrap import Paired, paired_bootstrap
 from emo.heads.runs.comparing.paired_ranks import are_ranked, paired_ranks
 from emo.heads.runs.comparing.scored_run import ScoredRun
-from emo.heads.runs.files import RUN_FILE, read_document
+from emo.heads.runs.files import RUN_FILE, read_document, shown_path
 from emo.machine.table import fit_lines, format_table
 
 DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")
@@ -215,13 +215,15 @@ def _table_of(run: ScoredRun) -> tuple[str, str]:
 def _notes_on(runs: Sequence[ScoredRun]) -> list[str]:
     """Return notes on what makes runs special: speakers, seen clips, retrieval, other clips."""
     notes = []
-    if found := [str(run.path) for run in runs if run.is_transductive]:
+    if found := [shown_path(run.path) for run in runs if run.is_transductive]:
         of = "runs" if len(found) > 1 else "run"
         notes.append(
             f"transductive {of} {listed(found)}: scaled by speaker with the scored clips too, but "
             "no label of them"
         )
-    notes += [f"{run.path}: {told}" for run in runs for told in run.document.get("seen", ())]
+    notes += [
+        f"{shown_path(run.path)}: {told}" for run in runs for told in run.document.get("seen", ())
+    ]
     if any(are_ranked(run) for run in runs):
         notes.append(
             "the table scores the first item of each query alone, and of tied ones that with the "
@@ -241,7 +243,8 @@ def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
         first, expected = best.setdefault(_table_of(run), (run, clips))
         if clips != expected:
             notes.append(
-                f"{run.path} was scored on other clips or labels than {first.path} "
+                f"{shown_path(run.path)} was scored on other clips or labels than "
+                f"{shown_path(first.path)} "
                 f"({len(clips & expected):,} of {len(clips):,} are the same): their "
                 "ranks in the table do not compare"
             )

@@ -17,6 +17,7 @@ from emo.heads.runs.comparing.ablated import CHECK
 from emo.heads.runs.comparing.baseline import shown_p
 from emo.heads.runs.comparing.compare import Comparison
 from emo.heads.runs.comparing.records import RankedTable, tables_of
+from emo.heads.runs.files import shown_path
 
 _ESCAPES = str.maketrans(
     {
@@ -33,7 +34,7 @@ def to_json(comparison: Comparison) -> str:
     records = [record for table in tables_of(comparison) for record in table.records]
     tests = comparison.baseline
     document = {
-        "baseline": str(tests.baseline.path) if tests else None,
+        "baseline": shown_path(tests.baseline.path) if tests else None,
         "correction": tests.correction if tests else None,
         "runs": [{name: _finite(value) for name, value in each.items()} for each in records],
         "notes": list(comparison.notes),

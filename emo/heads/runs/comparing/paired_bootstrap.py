@@ -19,6 +19,7 @@ from emo.heads.runs.comparing.scored_rows import (
     rows_by_seed,
     with_others,
 )
+from emo.heads.runs.files import shown_path
 from emo.machine.table import format_table
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def paired_bootstrap(
     Raises:
         FitError: the runs predict different targets, share no clip, or differ in a label.
     """
-    names = (str(first.path), str(second.path))
+    names = (shown_path(first.path), shown_path(second.path))
     if (first.target.name, first.target.task) != (second.target.name, second.target.task):
         raise FitError(
             f"{names[0]} predicts {first.target.name} ({first.target.task}), {names[1]} "

@@ -10,6 +10,7 @@ from emo.heads.metrics.classes import interval_of
 from emo.heads.metrics.measures import drawn_words
 from emo.heads.metrics.retrieval import rank_draws
 from emo.heads.runs.comparing.paired_bootstrap import Difference, Paired, p_value
+from emo.heads.runs.files import shown_path
 from emo.heads.runs.ranks import has_ranks, read_ranks
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def paired_ranks(
     Raises:
         FitError: the runs share no query, or a query has another right item.
     """
-    names = (str(first.path), str(second.path))
+    names = (shown_path(first.path), shown_path(second.path))
     tables = [read_ranks(run.path) for run in (first, second)]
     rows_of_queries = [{query: k for k, query in enumerate(table.queries)} for table in tables]
     common = sorted(rows_of_queries[0].keys() & rows_of_queries[1].keys())

@@ -8,7 +8,7 @@ from emo.heads.metrics.measures import HEADLINES
 from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
 from emo.heads.runs.comparing.compare import Comparison
 from emo.heads.runs.comparing.scored_run import ScoredRun
-from emo.heads.runs.files import known_number
+from emo.heads.runs.files import known_number, shown_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def _record(comparison: Comparison, run: ScoredRun, streams: tuple[str, ...]) ->
     )  # fmt: skip
     row = run.row(over)
     record = {
-        "run": str(run.path), "target": run.target.name, "head": row["head"], **shown,
+        "run": shown_path(run.path), "target": run.target.name, "head": row["head"], **shown,
         "scored_on": row["scored on"], "clips": row["clips"], "seeds": row["seeds"],
         headline: mean.pop(headline), "std": known_number(run.metrics["std"][headline]),
         "low": known_number(low), "high": known_number(high), **mean,

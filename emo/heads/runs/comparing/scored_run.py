@@ -27,6 +27,7 @@ from emo.heads.runs.files import (
     check_probabilities,
     known_number,
     predictions_file,
+    shown_path,
 )
 from emo.machine.table import fold_streams, with_spread
 
@@ -155,7 +156,9 @@ class ScoredRun:
             known = values_of_column(self.path, self.document, over)
             names = [known.get(clip_id, "") for clip_id in table["id"]]
         if not any(names):
-            raise FitError(f"{self.path}: --interval-over {over}: no scored clip has a {over}")
+            raise FitError(
+                f"{shown_path(self.path)}: --interval-over {over}: no scored clip has a {over}"
+            )
         return usable_groups(groups_of_names(names, table["id"].tolist()))
 
     def interval(self, over: str = "") -> tuple[float, float]:
@@ -194,7 +197,7 @@ class ScoredRun:
             over: what intervals are drawn over, see :meth:`drawn_over`.
         """
         return {
-            "run": str(self.path),
+            "run": shown_path(self.path),
             "head": self.document["head"]["name"],
             "streams": fold_streams(self.document["streams"]),
             "scored on": self._scored_on,
