@@ -2,6 +2,6 @@
 
 May import: errors, machine, manifest, plugins, store.adapted, store.backend, store.erased_ids,
 store.exchange, store.index, store.maintain, store.part, store.recipe, store.recipe_folder,
-store.store.
+store.store, untrusted.
 Read first: erase.py.
 """

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
-from emo.store.erase.wide import WIDEST, find_wide, narrow_spellings, wide_spellings
+from emo.store.erase.wide import MOST_LETTER_BYTES, find_wide, narrow_spellings, wide_spellings
 
 _LEAST_LETTERS = 6
 """Shortest id that is looked for in any bytes."""
@@ -73,7 +73,7 @@ class IdPattern:
         """Yield first and stop byte of each id in ``data``."""
         if self._pattern is None:
             return
-        size, margin = len(data), WIDEST * (self._longest + 1)
+        size, margin = len(data), MOST_LETTER_BYTES * (self._longest + 1)
         for first in range(0, size, _BLOCK_BYTES):
             low, high = max(0, first - margin), min(size, first + _BLOCK_BYTES + margin)
             block = bytes(data[low:high])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-WIDEST = 4
+MOST_LETTER_BYTES = 4
 """Most bytes of a letter."""
 _MARKS = {
     "utf-32-le": codecs.BOM_UTF32_LE, "utf-32-be": codecs.BOM_UTF32_BE,
