@@ -66,6 +66,11 @@ def make_head(name: str, batch: Batch, *, seed: int = 0, **options: object) -> H
         head = kind(dims, CLASSES, options=kind.Options(**options)).eval()
         for weight in head.parameters():
             weight.data += 0.1 * torch.randn_like(weight)
+        if not list(head.parameters()):  # a machine without vectors answers all clips alike
+            drawn = {key: torch.rand(5, *v.shape[1:]) for key, v in head.state_dict().items()
+                     if key.startswith("vectors")}  # fmt: skip
+            kernel = {"coefficients": torch.randn(len(head.coefficients), 5)}
+            head.load_state_dict({**head.state_dict(), **drawn, **kernel})
     return head
 
 

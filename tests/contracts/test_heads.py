@@ -45,8 +45,10 @@ def test_clip_order_permutes_logits(name, lengths):
 def test_gradient_reaches_every_weight(name, lengths):
     batch = in_dialogues(make_batch(lengths), name)
     head = make_head(name, batch)
+    if not list(head.parameters()):
+        assert head.is_solved
+        return
     functional.cross_entropy(logits(head, batch), batch.targets["emotion"]).backward()
-    assert list(head.parameters())
     for key, weight in head.named_parameters():
         assert weight.grad is not None, key
         assert weight.grad.abs().sum() > 0, key
@@ -99,7 +101,9 @@ def test_absent_streams_give_finite_logits_and_gradients(name):
     head = make_head(name, batch)
     found = logits(head, batch)
     assert found.shape == (3, CLASSES["emotion"])
-    found.square().sum().backward()
+    assert found.isfinite().all()
+    if list(head.parameters()):
+        found.square().sum().backward()
     assert all(weight.grad.isfinite().all() for weight in head.parameters())
     all_absent = make_batch({"s/a": [0, 0], "s/b": [0, 0]})
     assert logits(head, all_absent).isfinite().all()

@@ -20,6 +20,7 @@ from emo.heads.library.mean_pool import MeanPoolHead
 from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.run import Run
 from emo.heads.training.diverged import DivergedError
+from emo.heads.training.inference import logits_of
 from emo.heads.training.loop import train_head
 from emo.predict.file import predict_manifest
 from tests.heads.data.test_folds import with_column
@@ -119,12 +120,13 @@ def test_a_fold_whose_seeds_all_diverge_is_named(made):
 
 def test_weights_that_are_not_finite_stop_a_seed(made, monkeypatch):
     _, manifest, store = made
-    monkeypatch.setattr("emo.heads.training.loop._validate", lambda head, *_: (broken(head), 0.5))
 
-    def broken(head):
+    def breaking(head, val):
+        found = logits_of(head, val)
         next(head.parameters()).data.view(-1)[0] = math.inf
-        return 1.0
+        return found
 
+    monkeypatch.setattr("emo.heads.training.rounds.logits_of", breaking)
     with pytest.raises(DivergedError, match=r"weights of .* are not finite"):
         fit_head(manifest, [store], None, options())
 

@@ -6,7 +6,7 @@ from emo.store import Store
 from emo.store.exchange.transfer import export_file, import_file
 
 FILES = Path(__file__).parent / "files"
-"""Small files that other tools wrote; make.py in it has the commands."""
+"""Small files that other tools wrote; make_files.py in it has the commands."""
 
 
 def bring(tmp_path, name, file, *options, **wanted):

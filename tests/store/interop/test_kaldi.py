@@ -1,4 +1,4 @@
-"""Kaldi's ark and scp files, written by kaldiio (files/make.py)."""
+"""Kaldi's ark and scp files, written by kaldiio (files/make_files.py)."""
 
 import shutil
 

@@ -1,7 +1,7 @@
 """Make the small files of other tools in this folder; none of these tools is a dependency.
 
 pip install kaldiio==2.18.1 liac-arff==2.5.0 audformat==1.4.3
-python tests/store/interop/files/make.py tests/store/interop/files
+python tests/store/interop/files/make_files.py tests/store/interop/files
 """
 
 import sys
