@@ -146,8 +146,8 @@ def _train_seeds(
     if (choice := outcomes[0].choice) is not None:
         notes.append(choice.words(score_title(data.targets, options.loop.choose_by)))
     if settings := outcomes[0].settings:
-        found = " and ".join(f"{name}={value:g}" for name, value in settings.items())
-        notes.append(f"{found} chosen on val, of {len(outcomes[0].history)} candidates")
+        chosen = " and ".join(f"{name}={value:g}" for name, value in settings.items())
+        notes.append(f"{chosen} chosen on val, of {len(outcomes[0].history)} candidates")
     if options.loop.refit:
         notes.append("refit on train and val; val is scored by the head before it")
     return outcomes, stacked, notes
