@@ -15,6 +15,7 @@ import dataclasses
 import itertools
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,7 +87,9 @@ def compare(
     fixed = ("late", "early", *dims)
     scores: dict[str, list[float]] = {fusion: [] for fusion in ("auto", *fixed)}
     chosen: Counter[str] = Counter()
-    for train, val, test in draws:
+    statistics = builder(dims, width, "early")()  # those of clips do not depend on the fusion
+    for number, draw in enumerate(draws, 1):
+        train, val, test = (statistics.pool(batch) for batch in draw)
         for fusion, found in scores.items():
             build = builder(dims, width, fusion)
             outcome = train_head(build, train, val, LoopOptions(), seed=0)
@@ -95,6 +98,9 @@ def compare(
             found.append(score_logits(logits_of(head, test), test)[1])
             if outcome.choice is not None:
                 chosen[outcome.choice.chosen] += 1
+        means = ", ".join(f"{fusion} {np.mean(found):.3f}" for fusion, found in scores.items())
+        seconds = time.process_time()
+        print(f"{name}, draw {number}, {seconds:.0f} s: means {means}", file=sys.stderr)
     means = {fusion: float(np.mean(found)) for fusion, found in scores.items()}
     best = max(fixed, key=lambda fusion: means[fusion])
     gap = means[best] - means["auto"]
@@ -168,9 +174,13 @@ def nemo(path: Path, folder: Path, draws: int) -> tuple[Iterator[Draw], dict[str
     ways = list(itertools.permutations(speakers, 3))
     order = np.random.default_rng(0).permutation(len(ways))[:draws]
     options = FitOptions(head="linear", streams=("classic/audio", "logmel/audio"))
-    datas = [read_data(redrawn(manifest, ways[k]), [folder], options) for k in order]
-    width = next(iter(datas[0].widths.values()))
-    return (draw_of(data, manifest) for data in datas), datas[0].dims, width
+
+    def read(k: int) -> Data:
+        return read_data(redrawn(manifest, ways[k]), [folder], options)
+
+    first = read(order[0])
+    width = next(iter(first.widths.values()))
+    return (draw_of(read(k), manifest) for k in order), first.dims, width
 
 
 def redrawn(manifest: Manifest, held_out: tuple[str, ...]) -> Manifest:
