@@ -21,7 +21,9 @@ def made(tmp_path_factory):
     del tokens["c6"]["b"]
     store = make_store(folder / "features", tokens)
     manifest = make_manifest(labels, split=["train"] * 40 + ["val"] * 20)
-    options = FitOptions("linear", head_options={"penalties": "3"}, threads=1, allow_missing=0.2)
+    options = FitOptions(
+        "linear", head_options={"penalties": "3", "fusion": "late"}, threads=1, allow_missing=0.2
+    )
     fit_head(manifest, [store], folder / "both", options)
     fit_head(
         manifest,
@@ -156,7 +158,10 @@ def test_a_run_of_shared_tokens_needs_their_column_and_counts_absent_streams(mad
     lines = [f"q{k},x,{labels[k]},c{k},{'val' if k > 40 else 'train'}" for k in range(60)]
     (tmp_path / "q.csv").write_text("\n".join(["id,text,label,clip,split", *lines]) + "\n")
     options = FitOptions(
-        "linear", head_options={"penalties": "3"}, streams=("fake/a@clip", "fake/b@clip"), threads=1
+        "linear",
+        head_options={"penalties": "3", "fusion": "late"},
+        streams=("fake/a@clip", "fake/b@clip"),
+        threads=1,
     )
     fit_head(read_manifest(tmp_path / "q.csv"), [made / "features"], tmp_path / "run",
              options)  # fmt: skip

@@ -159,7 +159,7 @@ def test_seeds_have_the_same_bits_on_any_number_of_threads(made, head):
         manifest = dataclasses.replace(manifest, clips=tuple(clips))
     options = FitOptions.of(head=head, epochs=12, patience=3)
     if head == "linear":
-        options = FitOptions(head=head, head_options={"penalties": "3"})
+        options = FitOptions(head=head, head_options={"penalties": "3", "fusion": "late"})
     ways = ((1, 3), (2, 3), (4, 3), (2, 1))
     asked = [dataclasses.replace(options, threads=t, seeds=s) for t, s in ways]
     runs = [fit_head(manifest, [store], None, each) for each in asked]

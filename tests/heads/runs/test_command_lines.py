@@ -55,7 +55,8 @@ def test_the_command_of_a_run_gives_the_same_question(words, made, emo, without_
 
 
 def test_the_folder_of_media_is_recorded_and_found_again(made, emo, without_plots):
-    given = ("--features", made / "features", "--column", "label=Emotion", "--head", "linear")
+    given = ("--features", made / "features", "--column", "label=Emotion", "--head", "linear",
+             "-o", "penalties=3", "-o", "fusion=late")  # fmt: skip
     table = made / "tables" / "m.csv"
     code, _, err = emo("fit-head", table, *given, "--root", made / "media", "--out", "runs/first")
     assert code == 0, err
