@@ -35,10 +35,9 @@ types: setup
 test: lint types
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
-# what README, docs, notebook and demo show is run; the site of docs/ and of the public API comes into site/;
-# PAGES='README or install' runs these alone, as CI does, which has ten minutes
+# what README, docs, notebook and demo show is run; the site of docs/ and of the public API comes into site/
 docs: setup
-	EMO_SITE=site $(PYTEST) -n 3 --dist worksteal -m "docs and not models and not slow" $(if $(PAGES),-k "$(PAGES)") tests/docs
+	EMO_SITE=site $(PYTEST) -n 3 --dist worksteal -m "not models and not slow" tests/docs
 
 # the wheel alone, without extras, in an empty environment: fit, compare, predict from a store
 wheel: setup

@@ -27,8 +27,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.docs
-
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "docs" / "quickstart-meld.md"  # needs real data, see below
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {QUICKSTART})]
@@ -54,7 +52,14 @@ def quick_emo(real_emo, warm_emo, monkeypatch):
         monkeypatch.setenv("PATH", str(warm_emo), prepend=os.pathsep)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=() if page.name == "README.md" else pytest.mark.docs)
+        for page in PAGES
+    ],
+    ids=[page.name for page in PAGES],
+)
 def test_a_page_does_what_it_shows(page, demo_clips, tmp_path, monkeypatch, request):
     text = page.read_text()
     request.getfixturevalue("real_emo" if page.name == "README.md" else "quick_emo")
@@ -67,6 +72,7 @@ def test_a_page_does_what_it_shows(page, demo_clips, tmp_path, monkeypatch, requ
     _run_page(page)
 
 
+@pytest.mark.docs
 def test_the_quickstart_runs_on_a_part_of_meld(real_data, quick_emo, tmp_path, monkeypatch):
     (tmp_path / "MELD").mkdir()
     for split, dialogues in PART.items():

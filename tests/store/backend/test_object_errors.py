@@ -83,6 +83,7 @@ def test_nothing_there(bucket):
         Store(f"{bucket}/features")
 
 
+@pytest.mark.slow  # 15 seconds of patience
 def test_no_server(monkeypatch, object_server):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
