@@ -75,7 +75,7 @@ class PartFiles:
     """What a job makes that does not extract: a file for each part, such as predictions."""
 
     maker: str
-    """What makes the files, see :data:`emo.extract.worker.part_worker.MAKERS`."""
+    """What makes the files, see ``MAKERS`` in emo/extract/worker/open_worker.py."""
     folder: Location
     """Folder of the files. A part is done when the file that its plan names is there."""
     classes: tuple[str, ...]

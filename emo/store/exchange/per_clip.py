@@ -44,7 +44,7 @@ def streams_of_clips(
     Args:
         arrays: stream -> clip id -> tokens.
         ids: the N clips in order; a clip without an array lacks the stream.
-        document: from :meth:`Contents.document`, for level, kind and shape; empty: defaults.
+        document: from ``Contents.document``, for level, kind and shape; empty: defaults.
 
     Raises:
         StoreError: the arrays of a stream differ in width or dtype.

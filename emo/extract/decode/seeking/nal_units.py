@@ -23,7 +23,7 @@ def nal_units(data: NalUnit, extradata: bytes | None, width_at: int) -> Iterator
     Args:
         data: the packet.
         extradata: the codec's configuration; it tells whether units have start codes or lengths.
-        width_at: :data:`H264_WIDTH` or :data:`HEVC_WIDTH`.
+        width_at: ``H264_WIDTH`` or ``HEVC_WIDTH``.
 
     Raises:
         Unsure: a unit is empty or reaches beyond the packet.
