@@ -1,11 +1,12 @@
 """Read official folds: a list of test clips and of train clips for each of five folds."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emo.datasets.dataset import Row, Stated
+from emo.datasets.dataset import DatasetCard, Row, Stated, not_here
+from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 
 FOLDS = ("1", "2", "3", "4", "5")
@@ -35,6 +36,44 @@ def fold_counts(sizes: Mapping[str, int], fold: str) -> Stated:
         fold: the fold that is test.
     """
     return {"clips": {"train": sum(sizes.values()) - sizes[fold], "test": sizes[fold]}}
+
+
+def read_folds(
+    card: DatasetCard,
+    tree: Tree,
+    fold: str,
+    names: Callable[[str, str], Sequence[str]],
+    classes: Callable[[Tree, str], Mapping[str, str]],
+) -> tuple[list[Row], tuple[str, ...]]:
+    """Read the lists of all folds; those of train only check the ones of test.
+
+    Args:
+        card: what is known of the data set.
+        tree: the download.
+        fold: the fold whose clips are test.
+        names: split and fold -> endings of the path of their list, the usual one first.
+        classes: reads a list of the tree as clip -> class.
+
+    Returns:
+        The rows, see :func:`rows_of_folds`; and the usual names of the lists that lack.
+
+    Raises:
+        DatasetError: no list is there, or they contradict each other.
+    """
+    files = {
+        (split, each): tree.ending(*names(split, each))
+        for split in ("test", "train")
+        for each in FOLDS
+    }
+    if not any(files.values()):
+        raise not_here(card, tree)
+    lists = {key: classes(tree, file) for key, file in files.items() if file}
+    tests, trains = (
+        {each: found for (split, each), found in lists.items() if split == wanted}
+        for wanted in ("test", "train")
+    )
+    missing = tuple(names(*key)[0] for key, file in files.items() if file is None)
+    return rows_of_folds(tests, trains, fold, tree.root), missing
 
 
 def rows_of_folds(

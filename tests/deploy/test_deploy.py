@@ -22,8 +22,7 @@ def command_of(words):
     """The command of emo that some words name, and the words behind its name."""
     command, words = typer.main.get_command(app), list(words)
     while hasattr(command, "commands"):
-        if words[0] not in command.commands:
-            pytest.skip(f"this version has no command `emo … {words[0]}`")
+        assert words[0] in command.commands
         command = command.commands[words.pop(0)]
     return command, words
 
@@ -34,8 +33,7 @@ def expect_command(words):
     known = {name for param in command.params for name in param.opts}
     assert {word for word in words if word.startswith("--")} <= known
     for flag, value in itertools.pairwise(words):
-        if flag == "--executor" and value not in plugins.available(plugins.EXECUTORS):
-            pytest.skip(f"this version has no executor {value}")
+        assert flag != "--executor" or value in plugins.available(plugins.EXECUTORS)
 
 
 def test_hadolint_has_nothing_to_say_of_the_dockerfile():

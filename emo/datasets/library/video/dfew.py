@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated, not_here
-from emo.datasets.folds import FOLDS, FOLDS_NOTE, FoldOptions, fold_counts, rows_of_folds
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
+from emo.datasets.folds import FOLDS_NOTE, FoldOptions, fold_counts, read_folds
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.untrusted.documents import shortened
@@ -55,22 +55,12 @@ class Dfew(Dataset):
     @classmethod
     def read(cls, tree: Tree, options: FoldOptions) -> Download:
         """Read the lists of all folds; those of train only check the ones of test."""
-        files = {
-            (split, fold): tree.ending(LISTS.format(split=split, fold=fold))
-            for split in ("test", "train") for fold in FOLDS
-        }  # fmt: skip
-        if not any(files.values()):
-            raise not_here(cls.card, tree)
-        lists = {key: _classes(tree, file) for key, file in files.items() if file}
-        tests = {fold: found for (split, fold), found in lists.items() if split == "test"}
-        trains = {fold: found for (split, fold), found in lists.items() if split == "train"}
-        rows = rows_of_folds(tests, trains, options.fold, tree.root)
+        rows, missing = read_folds(
+            cls.card, tree, options.fold,
+            lambda split, fold: (LISTS.format(split=split, fold=fold),), _classes,
+        )  # fmt: skip
         for row in rows:
             row["video"] = _path(tree, row["id"])
-        missing = tuple(
-            LISTS.format(split=split, fold=fold)
-            for (split, fold), file in files.items() if file is None
-        )  # fmt: skip
         return Download(rows, missing=missing, notes=(FOLDS_NOTE,))
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated, not_here
-from emo.datasets.folds import FOLDS, FOLDS_NOTE, FoldOptions, fold_counts, rows_of_folds
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
+from emo.datasets.folds import FOLDS_NOTE, FoldOptions, fold_counts, read_folds
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest.tasks import SEPARATOR
@@ -76,27 +76,16 @@ class Mafw(Dataset):
     @classmethod
     def read(cls, tree: Tree, options: MafwOptions) -> Download:
         """Read the lists of all folds; those of train only check the ones of test."""
-        files = {
-            (split, fold): tree.ending(
-                *(f"{folder}/no_caption/set_{fold}/{split}.txt"
-                  for folder in FOLDERS[options.classes]),
-            )
-            for split in ("test", "train") for fold in FOLDS
-        }  # fmt: skip
-        if not any(files.values()):
-            raise not_here(cls.card, tree)
-        lists = {key: _classes(tree, file) for key, file in files.items() if file}
-        tests = {fold: found for (split, fold), found in lists.items() if split == "test"}
-        trains = {fold: found for (split, fold), found in lists.items() if split == "train"}
-        rows = rows_of_folds(tests, trains, options.fold, tree.root)
+        rows, missing = read_folds(
+            cls.card, tree, options.fold,
+            lambda split, fold: [f"{folder}/no_caption/set_{fold}/{split}.txt"
+                                 for folder in FOLDERS[options.classes]],
+            _classes,
+        )  # fmt: skip
         for row in rows:
             row["video"] = tree.expect(f"{row['id']}.mp4", "data/clips")
             if options.classes == "compound":
                 row["emotions"] = row["label"].replace("_", SEPARATOR)
-        missing = tuple(
-            f"{FOLDERS[options.classes][0]}/no_caption/set_{fold}/{split}.txt"
-            for (split, fold), file in files.items() if file is None
-        )  # fmt: skip
         return Download(rows, missing=missing, notes=(FOLDS_NOTE,))
 
 
