@@ -8,6 +8,7 @@ import threading
 import time
 
 from emo.predict.one_clip import predict_file
+from emo.predict.serve import server
 from tests.serve.conftest import LIMITS
 
 
@@ -81,6 +82,7 @@ def test_the_end_loses_no_accepted_request(served, made):
         for number in range(LIMITS.queue)
     ]
     idle = socket.create_connection(("127.0.0.1", port), timeout=10)  # asks after the signal
+    late = socket.create_connection(("127.0.0.1", port), timeout=10)
     for thread in threads:
         thread.start()
     while not service.slots.taken:
@@ -91,8 +93,12 @@ def test_the_end_loses_no_accepted_request(served, made):
         time.sleep(0.001)
     idle.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b"503" in idle.recv(2**16)[:20]
+    time.sleep(1.5 * server.DRAIN_SECONDS)  # nobody is accepted any more
+    late.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"503" in late.recv(2**16)[:20]
     for thread in [*threads, ender]:
         thread.join()
     assert [status for status, _ in answers.values()] == [200] * LIMITS.queue
     assert all(found["probabilities"] == expected for _, found in answers.values())
     idle.close()
+    late.close()

@@ -74,6 +74,7 @@ def test_many_at_once_get_what_each_gets_alone(service, made, monkeypatch):
         ({"json": {"url": "https://example.org/a.wav"}}, 403, "without --allow-host"),
         ({"data": {"text": "a", "more": "b", "third": "c"}}, 400, "cannot be read"),
         ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415, "Send a form"),
+        ({"content": b"x", "headers": {"content-encoding": "gzip"}}, 415, "is compressed"),
         (
             {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
             400,
@@ -183,6 +184,8 @@ def test_a_url_is_read_from_allowed_hosts_alone(service, made, monkeypatch):
 def test_other_addresses_and_methods(client):
     assert "/predict" in client.get("/docs").json()["error"]
     assert client.get("/predict").status_code == 405
+    head = client.head("/healthz")
+    assert (head.status_code, head.content) == (200, b"")
 
 
 LINE = re.compile(

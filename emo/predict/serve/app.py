@@ -95,7 +95,7 @@ class PredictionService:
         for path, handler in (
             ("/healthz", self._health), ("/readyz", self._ready), ("/metrics", self._metrics)
         ):  # fmt: skip
-            app.add_api_route(path, handler, methods=["GET"])
+            app.add_api_route(path, handler, methods=["GET", "HEAD"])
         app.add_exception_handler(HTTPException, _as_json)
         return app
 

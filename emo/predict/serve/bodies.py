@@ -61,6 +61,9 @@ async def read_clip(
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.upload_bytes + _MORE_BYTES:
         raise _too_large(limits)
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise RequestError(415, "The body is compressed; send it without Content-Encoding.")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         found = await _read_form(request, folder, limits)

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import ctypes
 import ipaddress
 import json
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -24,6 +26,9 @@ from emo.predict.serve.limits import ServiceLimits
 DRAIN_SECONDS = 1.0
 """Seconds after SIGTERM in which connections are still accepted: requests that are on their way
 arrive, and /readyz tells balancers to send no more."""
+LAST_SECONDS = 0.3
+"""Seconds before that end in which the system answers no new connection, while those that it has
+answered already are accepted; without it they would be reset."""
 BACKLOG = 2048
 """Connections that wait until they are accepted."""
 SWITCH_SECONDS = 0.0005
@@ -31,6 +36,8 @@ SWITCH_SECONDS = 0.0005
 Python's 5 ms would be waited several times a request."""
 _HEAD_BYTES = 2**14
 """Most bytes of the head of a request."""
+_ATTACH_FILTER = 26
+"""Number of the socket option SO_ATTACH_FILTER on Linux, which Python does not name."""
 
 
 class BoundedProtocol(H11Protocol):
@@ -43,6 +50,7 @@ class BoundedProtocol(H11Protocol):
         self.waits_since = time.monotonic()
         """Moment since which the connection has no complete request."""
         self._head_timer: asyncio.TimerHandle | None = None
+        self._is_last = False  # whether the next answer is the last one
 
     @property
     def is_idle(self) -> bool:
@@ -74,6 +82,20 @@ class BoundedProtocol(H11Protocol):
     def _close_if_idle(self) -> None:
         if self.is_idle and not self.transport.is_closing():
             self.transport.abort()
+
+    def shutdown(self) -> None:
+        """End after the answer in hand, or after that to a request that is on its way."""
+        self._is_last = True
+        if self.cycle is None:
+            self.loop.call_later(DRAIN_SECONDS, self._close_if_idle)
+        else:
+            super().shutdown()
+
+    def handle_events(self) -> None:
+        """Take what has come; of a connection that ends, at most one request."""
+        super().handle_events()
+        if self._is_last and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer of the connection."""
@@ -109,10 +131,12 @@ class BoundedProtocol(H11Protocol):
 class DrainingServer(uvicorn.Server):
     """A server that goes on for a moment after SIGTERM or ^C, and answers all it has accepted."""
 
-    def __init__(self, config: uvicorn.Config, service: PredictionService) -> None:
-        """Serve a service."""
+    def __init__(
+        self, config: uvicorn.Config, service: PredictionService, listener: socket.socket
+    ) -> None:
+        """Serve a service on a socket that listens."""
         super().__init__(config)
-        self._service = service
+        self._service, self._listener = service, listener
         self._end = float("inf")
 
     @contextlib.contextmanager
@@ -148,8 +172,32 @@ class DrainingServer(uvicorn.Server):
             for each in connections:
                 if each.cycle is not None and not each.cycle.response_complete:
                     each.cycle.keep_alive = False
-        self.should_exit |= time.monotonic() > self._end
+        left = self._end - time.monotonic()
+        if left < LAST_SECONDS:
+            refuse_new(self._listener)
+        self.should_exit |= left < 0
         return await super().on_tick(counter)
+
+
+def refuse_new(listener: socket.socket) -> None:
+    """Let a listening socket ignore new connections, but finish those that have begun.
+
+    The system drops their first packets, so that a client tries again, and is refused once the
+    socket is closed. Linux only; elsewhere connections that come in the last moment are reset.
+    """
+    if sys.platform != "linux":
+        return
+    instructions = (
+        (0x30, 0, 0, 13),  # load the flags of the TCP header
+        (0x54, 0, 0, 0x12),  # keep SYN and ACK
+        (0x15, 0, 1, 0x02),  # SYN alone?
+        (0x06, 0, 0, 0),  # yes: drop
+        (0x06, 0, 0, 0xFFFFFFFF),  # no: take
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in instructions))
+    program = struct.pack("HL", len(instructions), ctypes.addressof(code))
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -215,7 +263,7 @@ def serve_clips(
     interval = sys.getswitchinterval()
     try:
         sys.setswitchinterval(SWITCH_SECONDS)
-        server = DrainingServer(config, service)
+        server = DrainingServer(config, service, listener)
         on_server(server)
         server.run(sockets=[listener])
     finally:
