@@ -151,7 +151,8 @@ class Batch:
 
 Loss = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
 """A function of (logits by target, labels by target) that returns the loss to minimise: a float32
-scalar, the mean over labelled rows."""
+scalar, the mean over labelled rows. Logits of p models on the same rows, (p, N, C), give p losses,
+float32 (p,)."""
 
 
 class Head(nn.Module, ABC):
@@ -180,6 +181,9 @@ class Head(nn.Module, ABC):
     """Old name -> new name of renamed weights, so that older runs can still be read."""
     streams: tuple[str, ...]
     """Names of the streams that the head reads, in the order of ``dims``."""
+    is_trial: bool = False
+    """Whether the candidates of :meth:`path` are only compared with one another, on inner folds,
+    and none is kept: a solver may stop sooner."""
     can_refit: ClassVar[bool] = False
     """Whether :meth:`refit` solves the kept candidate again on other clips."""
     Options: ClassVar[type]

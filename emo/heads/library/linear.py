@@ -11,7 +11,13 @@ from emo.errors import OptionError
 from emo.heads.head import TEMPERATURE, Batch, Head, Loss, task_of
 from emo.heads.layers.clip_statistics import COUNTS, ClipStatistics
 from emo.heads.options import LOSS_OPTIONS, STEP_OPTIONS
-from emo.heads.solvers.path import Solution, covariance_of, solve_path
+from emo.heads.solvers.path import (
+    TOLERANCE,
+    TRIAL_TOLERANCE,
+    Solution,
+    covariance_of,
+    solve_path,
+)
 from emo.heads.solvers.ridge import ridge_path, wanted_of
 from emo.heads.solvers.temperature import fit_temperature
 
@@ -343,6 +349,7 @@ class LinearHead(Head):
             outputs=sum(self.classes.values()),
             penalties=penalties,
             covariance=covariance,
+            tolerance=TRIAL_TOLERANCE if self.is_trial else TOLERANCE,
         )
 
     def _ridge(self, rows: Tensor, train: Batch, penalties: list[float]) -> Iterator[Solution]:
@@ -376,8 +383,8 @@ class LinearHead(Head):
         return self.statistics.rows(self.pool(batch), self.typical)
 
     def _by_target(self, logits: Tensor) -> dict[str, Tensor]:
-        """Divide logits (N, sum of C) into those of each target, (N, C)."""
-        parts = torch.split(logits, list(self.classes.values()), dim=1)
+        """Divide logits (…, sum of C) into those of each target, (…, C)."""
+        parts = torch.split(logits, list(self.classes.values()), dim=-1)
         return dict(zip(self.classes, parts, strict=True))
 
 

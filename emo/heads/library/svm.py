@@ -259,7 +259,7 @@ class SvmHead(Head):
         outputs = self._outputs(False)
 
         def of_logits(logits: Tensor) -> Tensor:
-            parts = torch.split(logits, outputs, dim=1)
+            parts = torch.split(logits, outputs, dim=-1)
             return loss(dict(zip(self.classes, parts, strict=True)), train.targets)
 
         return solve_landmarks(

@@ -115,7 +115,7 @@ def solve_landmarks(
 
     Args:
         rows: float32 (N, D), scaled.
-        loss: maps logits, float32 (N, C), to a scalar.
+        loss: maps the logits of p models, float32 (p, N, C), to their losses (p,).
         outputs: number of logits C.
         landmarks: number of rows with which the kernel is computed.
         cost: 1 / (cost · N) is the penalty.

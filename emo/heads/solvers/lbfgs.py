@@ -21,6 +21,9 @@ FLAT_ENOUGH = 0.7
 """A step length is accepted where the slope along the line is at most this share of the first."""
 LONGEST = 3.0
 """Largest increase of the step length, as a multiple of it, while the function still falls."""
+TOGETHER = 2**16
+"""Number of values in the images of the functions whose step lengths are tried in one call: few
+enough for the cache of a core."""
 INSIDE = 0.1
 """Least distance of a new length from the ends of its interval, as a share of the interval."""
 
@@ -164,37 +167,62 @@ def _search(objective: Objective, state: _State, towards: Tensor) -> tuple[Tenso
         Lengths (p,), 0 where no length lowers the function; values (p,) and gradients by the
         images (p, …) at the new points.
     """
-    lengths, values, outwards = zip(
-        *(_search_one(objective, state, towards[row], row) for row in range(len(towards))),
-        strict=True,
-    )
-    return towards.new_tensor(lengths), torch.stack(values), torch.stack(outwards)
+    firsts = (state.outward * towards).flatten(1).sum(1).tolist()
+    lines = [_Line(*each) for each in zip(firsts, state.value.tolist(), strict=True)]
+    values, outwards = state.value.clone(), state.outward.clone()
+    still = [row for row, line in enumerate(lines) if line.first < 0]
+    size = max(1, TOGETHER // max(1, towards[0].numel()))
+    for _ in range(STEP_LENGTHS):
+        failed = []
+        for rows in (still[start : start + size] for start in range(0, len(still), size)):
+            along = towards[rows]
+            steps = towards.new_tensor([lines[row].length for row in rows])
+            steps = steps.view(-1, *[1] * (towards.ndim - 1))
+            value, outward = objective.outer(state.image[rows] + steps * along, state.which[rows])
+            slopes = (outward * along).flatten(1).sum(1).tolist()
+            found = zip(rows, value.tolist(), slopes, strict=True)
+            good = [lines[row].is_good(each, slope) for row, each, slope in found]
+            kept = [number for number, is_good in enumerate(good) if is_good]
+            taken = [rows[number] for number in kept]
+            values[taken], outwards[taken] = value[kept], outward[kept]
+            failed += [row for row, is_good in zip(rows, good, strict=True) if not is_good]
+        still = failed
+        if not still:
+            break
+    for row in still:
+        lines[row].length = 0.0
+    return towards.new_tensor([line.length for line in lines]), values, outwards
 
 
-def _search_one(
-    objective: Objective, state: _State, towards: Tensor, row: int
-) -> tuple[float, Tensor, Tensor]:
-    """Search the step length of one function: where its slope along the line is small enough.
+class _Line:
+    """The search for the step length of one function: where its slope is small enough.
 
     The length is found by secants: inside an interval at whose ends the function falls and rises,
     or beyond the last length as long as the function falls there.
     """
-    which, start, best = state.which[[row]], state.image[row], float(state.value[row])
-    first = float(torch.dot(state.outward[row].flatten(), towards.flatten()))
-    slack = 1e-6 * abs(best)  # float32 cannot see smaller changes
-    before, low, high, length = (0.0, first), (0.0, first), None, 1.0
-    for _ in range(STEP_LENGTHS if first < 0 else 0):
-        values, outward = objective.outer(torch.add(start, towards, alpha=length)[None], which)
-        slope = float(torch.dot(outward.flatten(), towards.flatten()))
-        is_higher = not float(values) <= best + slack
-        if not is_higher and abs(slope) <= FLAT_ENOUGH * -first:
-            return length, values[0], outward[0]
+
+    def __init__(self, first: float, value: float) -> None:
+        """Begin at length 1, given the slope and the value at length 0."""
+        self.first = first
+        self.length = 1.0 if first < 0 else 0.0
+        self._highest = value + 1e-6 * abs(value)  # float32 cannot see smaller changes
+        self._before = self._low = (0.0, first)
+        self._high: tuple[float, float] | None = None
+
+    def is_good(self, value: float, slope: float) -> bool:
+        """Return whether the length is accepted, given what is found there; else choose another."""
+        is_higher = not value <= self._highest
+        if not is_higher and abs(slope) <= FLAT_ENOUGH * -self.first:
+            return True
         if slope < 0 and not is_higher:
-            before, low = low, (length, slope)
+            self._before, self._low = self._low, (self.length, slope)
         else:
-            high = length, abs(slope)
-        length = _longer(before, low) if high is None else _between(low, high)
-    return 0.0, state.value[row], state.outward[row]
+            self._high = self.length, abs(slope)
+        if self._high is None:
+            self.length = _longer(self._before, self._low)
+        else:
+            self.length = _between(self._low, self._high)
+        return False
 
 
 def _longer(before: tuple[float, float], last: tuple[float, float]) -> float:

@@ -27,6 +27,8 @@ TOLERANCE, LEAST = 5e-5, 1e-5
 """Relative and absolute norm of the gradient, in whitened coordinates, at which the solver stops.
 Larger ones change no loss that float32 can tell apart, but under weak penalties the probabilities
 of held-out clips change by .02."""
+TRIAL_TOLERANCE = 1e-2
+"""Relative norm of the gradient that is enough to compare models by their scores on other clips."""
 BIAS_STEPS = 30
 """Largest number of steps when only biases are solved."""
 
@@ -52,6 +54,7 @@ def solve_path(
     outputs: int,
     penalties: Sequence[float],
     covariance: Tensor | None = None,
+    tolerance: float = TOLERANCE,
 ) -> Iterator[Solution]:
     """Minimise ``loss(logits) + penalty / 2 · |weight|²`` for all penalties together.
 
@@ -61,11 +64,12 @@ def solve_path(
 
     Args:
         rows: float32 (N, D), scaled.
-        loss: maps logits, float32 (N, C), to a scalar; convex.
+        loss: maps the logits of p models, float32 (p, N, C), to their losses (p,); convex.
         outputs: number of logits C.
         penalties: the P penalties.
         covariance: float32 (D, D), what :func:`covariance_of` returned for these columns, if it is
             known; None: it is computed where it is worth it.
+        tolerance: relative norm of the gradient at which the solver stops.
 
     Yields:
         The solution at each penalty, in their order.
@@ -84,7 +88,7 @@ def solve_path(
     elif len(used) < width:
         covariance = covariance[used][:, used]
     model = _Model(loss, products, centre, outputs, rows.new_tensor(penalties))
-    weights, biases, losses = _optima(model, CovarianceFactors(covariance))
+    weights, biases, losses = _optima(model, CovarianceFactors(covariance), tolerance)
     for penalty, solved, bias, value in zip(penalties, weights, biases, losses, strict=True):
         weight = rows.new_zeros(outputs, width)
         weight[:, used] = solved if axes is None else solved @ axes.T
@@ -100,7 +104,7 @@ class _Model:
     """
 
     loss: Callable[[Tensor], Tensor]
-    """Training loss: a function of logits (N, C) that returns a scalar."""
+    """Training loss: a function of logits (p, N, C) that returns p numbers."""
     rows: Products
     """Products with the inputs (N, D), dense or sparse."""
     centre: Tensor
@@ -138,23 +142,18 @@ class _Model:
         """
         clips = self.rows.shape[0]
         logits, weight = image[..., :clips], image[..., clips:]
-        losses, slopes = zip(*map(self._slope, logits), strict=True)
+        losses, slopes = self._slopes(logits)
         of_weights = self.penalties[which][:, None, None] * weight
-        values = torch.stack(losses) + (of_weights * weight).sum((1, 2)) / 2
-        return values, torch.cat([torch.stack(slopes), of_weights], dim=2)
+        values = losses + (of_weights * weight).sum((1, 2)) / 2
+        return values, torch.cat([slopes, of_weights], dim=2)
 
-    def _slope(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of logits (C, N), and its gradient (C, N)."""
+    def _slopes(self, logits: Tensor, _: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the losses (p,) of logits (p, C, N) without penalties, and their gradients."""
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
-            value = self.loss(leaf.T)
-            (gradient,) = torch.autograd.grad(value, leaf)
-        return value.detach(), gradient
-
-    def _loss_alone(self, image: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss (1,) of logits (1, C, N) without a penalty, and its gradient."""
-        value, gradient = self._slope(image[0])
-        return value[None], gradient[None]
+            values = self.loss(leaf.transpose(1, 2))
+            (gradients,) = torch.autograd.grad(values.sum(), leaf)
+        return values.detach(), gradients
 
     def best_bias(self) -> Tensor:
         """Return the optimal biases, float32 (C,), of weights of zero."""
@@ -162,13 +161,15 @@ class _Model:
         objective = Objective(
             linear=lambda row, _: row[..., None].expand(*row.shape, clips),
             adjoint=lambda image, _: image.sum(2),
-            outer=self._loss_alone,
+            outer=self._slopes,
         )
         start = self.centre.new_zeros(1, self.outputs, clips)
         return lbfgs(objective, start, steps=BIAS_STEPS).row[0]
 
 
-def _optima(model: _Model, factors: CovarianceFactors) -> tuple[Tensor, Tensor, Tensor]:
+def _optima(
+    model: _Model, factors: CovarianceFactors, tolerance: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return optimal weights (P, C, D), biases (P, C) and losses without penalties (P,)."""
     count, clips = len(model.penalties), model.rows.shape[0]
     bias = model.best_bias()
@@ -181,7 +182,7 @@ def _optima(model: _Model, factors: CovarianceFactors) -> tuple[Tensor, Tensor, 
         adjoint=lambda image, which: coordinates.adjoint(*model.adjoint(image), which),
         outer=model.outer,
     )
-    found = lbfgs(objective, start, tolerance=TOLERANCE, least=LEAST, first_scale=1.0)
+    found = lbfgs(objective, start, tolerance=tolerance, least=LEAST, first_scale=1.0)
     weights, biases = coordinates.weights(found.row, torch.arange(count))
     losses = found.value - model.penalties / 2 * weights.square().sum((1, 2))
     return weights, bias + biases, losses

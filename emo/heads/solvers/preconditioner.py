@@ -127,12 +127,12 @@ def bias_hessian(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
     """Return the Hessian of a loss by biases that are added to the logits, float32 (C, C).
 
     Args:
-        loss: maps logits (N, C) to a scalar.
+        loss: maps logits (1, N, C) to a loss (1,).
         logits: float32 (C, N).
     """
     with torch.enable_grad():
         leaf = logits.new_zeros(len(logits)).requires_grad_()
-        (slope,) = torch.autograd.grad(loss(logits.T + leaf), leaf, create_graph=True)
+        (slope,) = torch.autograd.grad(loss((logits.T + leaf)[None]).sum(), leaf, create_graph=True)
         rows = [torch.autograd.grad(each, leaf, retain_graph=True)[0] for each in slope]
     found = torch.stack(rows)
     return (found + found.T) / 2

@@ -120,6 +120,7 @@ def _inner_scores(
     found: dict[tuple[str, int], list[dict[str, Tensor]]] = {}
     for learnt, held in folds:
         inner, outer, head = every.select(learnt), every.select(held), build()
+        head.is_trial = True
         numbers: Counter[str] = Counter()
         for _ in head.path(inner, without_others(inner, outer), make_loss(inner, options)) or ():
             key = head.variant, numbers[head.variant]

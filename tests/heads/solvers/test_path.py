@@ -13,6 +13,15 @@ from emo.heads.training.adamw import AdamW
 PENALTIES = [1e-1, 1e-2, 1e-3]
 
 
+def cross_entropy(labels):
+    """torch's own loss of logits (N, C), and that of p models, (p, N, C) -> (p,)."""
+
+    def loss(logits):
+        return functional.cross_entropy(logits, labels)
+
+    return loss, lambda logits: torch.stack([loss(each) for each in logits])
+
+
 @pytest.fixture(params=["dense", "sparse"])
 def rows(request):
     random = np.random.default_rng(0)
@@ -31,8 +40,8 @@ def labels():
 def test_solutions_are_scikit_learns_optima(rows, labels):
     from sklearn.linear_model import LogisticRegression
 
-    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
-    found = list(solve_path(rows, loss, outputs=3, penalties=PENALTIES))
+    loss, losses = cross_entropy(labels)
+    found = list(solve_path(rows, losses, outputs=3, penalties=PENALTIES))
     assert [solution.penalty for solution in found] == PENALTIES
     for solution in found:
         reference = LogisticRegression(C=1 / (200 * solution.penalty), tol=1e-8, max_iter=5000)
@@ -49,8 +58,8 @@ def test_rare_classes_and_weak_penalties_are_solved_as_far(rows):
     from sklearn.linear_model import LogisticRegression
 
     labels = torch.from_numpy(np.random.default_rng(2).choice(3, 200, p=[0.9, 0.07, 0.03]))
-    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
-    for solution in solve_path(rows, loss, outputs=3, penalties=[10.0, 1e-4]):
+    loss, losses = cross_entropy(labels)
+    for solution in solve_path(rows, losses, outputs=3, penalties=[10.0, 1e-4]):
         reference = LogisticRegression(C=1 / (200 * solution.penalty), tol=1e-10, max_iter=20000)
         reference.fit(rows.double().numpy(), labels.numpy())
         found = loss(rows @ solution.weight.T + solution.bias)
@@ -69,8 +78,8 @@ def test_more_columns_than_clips_are_solved_to_the_same_optimum():
     random = np.random.default_rng(4)
     rows = torch.from_numpy(random.standard_normal((30, 80)).astype(np.float32))
     labels = torch.from_numpy(random.integers(0, 3, 30))
-    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
-    for solution in solve_path(rows, loss, outputs=3, penalties=[1.0, 0.1]):
+    _, losses = cross_entropy(labels)
+    for solution in solve_path(rows, losses, outputs=3, penalties=[1.0, 0.1]):
         reference = LogisticRegression(C=1 / (30 * solution.penalty), tol=1e-9, max_iter=9999)
         reference.fit(rows.double().numpy(), labels.numpy())
         np.testing.assert_allclose(solution.weight, reference.coef_, atol=5e-4)
@@ -82,10 +91,10 @@ def test_the_loss_is_round_in_its_coordinates():
     rows = torch.from_numpy((random.standard_normal((300, 12)) * spread).astype(np.float32))
     rows -= rows.mean(0)
     labels = torch.from_numpy(random.choice(3, 300, p=[0.8, 0.15, 0.05]))
-    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
+    loss, losses = cross_entropy(labels)
     penalties = torch.tensor([1.0, 1e-2, 1e-4])
     bias = (torch.bincount(labels) / 300).log()  # the best with weights of 0
-    bends = bias_hessian(loss, bias[:, None].expand(3, 300))
+    bends = bias_hessian(losses, bias[:, None].expand(3, 300))
     coordinates = WhitenedCoordinates(bends, CovarianceFactors(rows.T @ rows / 300), penalties)
 
     def value(flat, which):

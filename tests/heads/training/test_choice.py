@@ -96,8 +96,11 @@ def test_a_small_val_is_helped_by_inner_folds_that_a_loop_by_hand_repeats(kind):
         for learnt, held in folds:
             head = build(fusion)
             rows = every.select(held)
-            loss = lambda found, gold: torch.nn.functional.cross_entropy(  # noqa: E731
-                found["emotion"], gold["emotion"]
+            loss = lambda found, gold: torch.stack(  # noqa: E731
+                [
+                    torch.nn.functional.cross_entropy(each, gold["emotion"])
+                    for each in found["emotion"]
+                ]
             )
             path = head.path(every.select(learnt), rows, loss)
             logits.append([logits_of(head, rows)["emotion"] for _ in path])

@@ -20,7 +20,10 @@ NUMBERS = ROWS @ torch.tensor([1.0, -0.5, 0.2, 0.0, 0.0]) + 0.3
 
 def solved(loss, rows=ROWS, numbers=NUMBERS, penalty=0.1):
     (found,) = solve_path(
-        rows, lambda found: number_loss(found[:, 0], numbers, loss), outputs=1, penalties=[penalty]
+        rows,
+        lambda found: number_loss(found[..., 0], numbers, loss),
+        outputs=1,
+        penalties=[penalty],
     )
     return found
 
