@@ -19,7 +19,7 @@ from emo.manifest.write import render_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emo.check.report import CheckReport
+    from emo.datasets.check.report import CheckReport
 
 FRAME = Path("DataFrame")
 """Path of a manifest that was made of a DataFrame and not saved."""
@@ -208,12 +208,12 @@ class Manifest(emo.manifest.Manifest):
 
         Args:
             options: ``fast``, ``workers``, ``target`` and ``task`` of
-                :func:`emo.check.report.check_manifest`.
+                :func:`emo.datasets.check.report.check_manifest`.
 
         Returns:
             A report: shown as a table, and as a DataFrame in ``frame``.
         """
-        from emo.check.report import check_manifest
+        from emo.datasets.check.report import check_manifest
 
         problems = []
         if self.path.is_file():

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from emo.untrusted.documents import short_repr
+from emo.machine.untrusted.documents import short_repr
 
 Writing = Literal["number", "minus", "comma", "grouped", "percent", ""]
 """How a cell writes a number: as Python does; with another character for minus; with a decimal

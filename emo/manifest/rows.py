@@ -15,15 +15,15 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import EmoError, ManifestError
+from emo.machine.untrusted.addresses import checked_url, url_of
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import checked, short_repr, shortened
+from emo.machine.untrusted.files import UnfitFileError, open_regular, read_regular
+from emo.machine.untrusted.foreign import foreign_file
+from emo.machine.untrusted.kinds import AnyJson
 from emo.manifest.numerals import read_numerals
 from emo.manifest.spreadsheet import read_sheet, sheet_of, table_sha256
 from emo.manifest.text import likely_encoding, wide_unicode
-from emo.untrusted.addresses import checked_url, url_of
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import checked, short_repr, shortened
-from emo.untrusted.files import UnfitFileError, open_regular, read_regular
-from emo.untrusted.foreign import foreign_file
-from emo.untrusted.kinds import AnyJson
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Extensions of tables that can be read and written."""

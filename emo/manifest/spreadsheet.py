@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ManifestError, listed
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.xml import check_no_doctype
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.xml import check_no_doctype
 
 MOST_FILE_BYTES = 2**27
 """Largest .xlsx file that is read."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ManifestError, ScoreError, listed
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.kinds import AnyJson
 from emo.manifest import cells as manifest_cells
 from emo.manifest.rows import TextTable, check_size, read_rows
 from emo.manifest.tasks import parts
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import AnyJson
 
 IDS = (
     "id", "clip", "clip_id", "name", "key", "file", "filename", "file_name", "utt_id",

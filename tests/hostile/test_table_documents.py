@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from emo import plugins
+from emo.datasets.synthetic.dataset import is_complete
 from emo.datasets.tree import list_tree
 from emo.datasets.votes import TABULATED, Votes
-from emo.demo.dataset import is_complete
 from emo.errors import StoreError
 from emo.extract.models import weights
 from emo.extract.models.checkpoint import read_config, read_tensor, read_tensors
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
+from emo.machine.untrusted import files
 from emo.manifest import inspect_manifest, read_manifest, rows
 from emo.manifest.annotations.collect import from_annotations
 from emo.manifest.annotations.format import AnnotationFormat
@@ -24,7 +25,6 @@ from emo.manifest.conversations import conversation_rows, from_conversations
 from emo.manifest.rows import read_rows
 from emo.score.answers import read_table
 from emo.store.interop.mertools import Mertools
-from emo.untrusted import files
 from tests.hostile.build import refused
 from tests.hostile.documents import DAMAGES, DEEP, damage, is_line_or_fine, variants, write
 

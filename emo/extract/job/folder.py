@@ -41,17 +41,17 @@ from emo.extract.job.paths import (
 )
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, PartFiles, Request
-from emo.store.backend.commit import cannot_write
-from emo.store.backend.location import Location, location
-from emo.store.recipe import Recipe
-from emo.untrusted.documents import (
+from emo.machine.untrusted.documents import (
     MOST_DOCUMENT_BYTES,
     DocumentError,
     checked,
     parse_checked,
     shortened,
 )
-from emo.untrusted.kinds import Fields, Shape
+from emo.machine.untrusted.kinds import Fields, Shape
+from emo.store.backend.commit import cannot_write
+from emo.store.backend.location import Location, location
+from emo.store.recipe import Recipe
 
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, Where
+from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, Where
 
 MOST_WORKERS = 100_000
 """Largest number of workers that a job.json may ask for."""

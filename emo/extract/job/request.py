@@ -12,10 +12,10 @@ from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.decode.limits import NO_LIMITS, MediaLimits
 from emo.extract.job.document_options import recipe_of_document
 from emo.extract.models.named_models import NAMED_MODELS, resolved
+from emo.machine.untrusted.documents import shortened
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 from emo.store.recipe import IMPORTED, Recipe
-from emo.untrusted.documents import shortened
 
 
 class JobError(EmoError):

@@ -12,8 +12,8 @@ from emo.extract.backbone import Backbone, recipe_of
 from emo.extract.job.document_options import recipe_of_document
 from emo.extract.job.request import options_again
 from emo.extract.media import Media
+from emo.machine.untrusted.documents import shortened
 from emo.store.recipe import IMPORTED, Recipe
-from emo.untrusted.documents import shortened
 
 STREAM_OF_TEXT = "text"
 """Name of the stream of texts."""

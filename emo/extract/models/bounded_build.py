@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from emo.errors import WeightsError
 from emo.extract.models.weights import Found
-from emo.untrusted.budget import Budget
+from emo.machine.untrusted.budget import Budget
 
 _TIMES = 8
 """Bytes of new tensors for each byte of weights: half precision, temporary tensors, and copies."""

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from emo.errors import WeightsError
 from emo.extract.models.formats import ADVICE, foreign_format
 from emo.extract.models.nested import table_of
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES, checked, parse_checked
-from emo.untrusted.files import UnfitFileError, open_regular, read_regular
-from emo.untrusted.kinds import AnyJson
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, checked, parse_checked
+from emo.machine.untrusted.files import UnfitFileError, open_regular, read_regular
+from emo.machine.untrusted.kinds import AnyJson
 
 _WRAPPERS = frozenset({"module", "model", "_orig_mod", "net", "network", "backbone"})
 """Parts of prefixes that training loops put before a network's names."""

@@ -5,7 +5,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from emo.untrusted.files import UnfitFileError, open_regular
+from emo.machine.untrusted.files import UnfitFileError, open_regular
 
 _FIRST_BYTES = {
     b"\x89HDF\r\n\x1a\n": "HDF5 (Keras, TensorFlow)",

@@ -24,9 +24,9 @@ from emo.extract.backbone import Backbone
 from emo.extract.models.formats import ADVICE, foreign_files
 from emo.extract.models.named_models import NAMED_MODELS
 from emo.extract.models.packages import PACKAGED_MODELS, check_packaged, package_folder
-from emo.untrusted.documents import read_checked
-from emo.untrusted.files import UnfitFileError, open_regular, read_regular
-from emo.untrusted.kinds import MapOf
+from emo.machine.untrusted.documents import read_checked
+from emo.machine.untrusted.files import UnfitFileError, open_regular, read_regular
+from emo.machine.untrusted.kinds import MapOf
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
 """Environment variable with a folder that is searched for weights."""

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.addresses import url_of
+from emo.machine.untrusted.files import open_regular
+from emo.machine.untrusted.foreign import foreign_file
 from emo.manifest.clips import Clip, parse_rows
 from emo.manifest.rows import (
     MOST_TABLE_BYTES,
@@ -22,9 +25,6 @@ from emo.manifest.rows import (
     rename,
     with_numbers,
 )
-from emo.untrusted.addresses import url_of
-from emo.untrusted.files import open_regular
-from emo.untrusted.foreign import foreign_file
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile

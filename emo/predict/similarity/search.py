@@ -11,6 +11,7 @@ import numpy as np
 from emo.errors import OptionError, line_of, plural
 from emo.extract.job.text_request import SHOWN_LETTERS
 from emo.machine.table import fit_lines, format_table, json_text
+from emo.machine.untrusted.documents import shortened
 from emo.machine.whole_file import whole_file
 from emo.manifest import Manifest
 from emo.predict.similarity.nearest import nearest
@@ -19,7 +20,6 @@ from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
 from emo.predict.similarity.vectors import POOLINGS, SIMILARITIES, Vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.untrusted.documents import shortened
 
 
 @dataclass(frozen=True)

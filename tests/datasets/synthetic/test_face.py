@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from emo.demo.expression import TYPICAL, Expression, act
-from emo.demo.face import render
-from emo.demo.looks import LOOKS, MOODS
-from emo.demo.plan import CLASSES
+from emo.datasets.synthetic.expression import TYPICAL, Expression, act
+from emo.datasets.synthetic.face import render
+from emo.datasets.synthetic.looks import LOOKS, MOODS
+from emo.datasets.synthetic.plan import CLASSES
 from emo.extract.faces.detector import FaceDetector
 
 

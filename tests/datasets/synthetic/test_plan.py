@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from emo.demo.plan import CLASSES, SPEAKERS, plan_clips, shuffled_labels
+from emo.datasets.synthetic.plan import CLASSES, SPEAKERS, plan_clips, shuffled_labels
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -4,13 +4,13 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from emo.check.classes import class_findings
-from emo.check.finding import Finding, error, warning
-from emo.check.overlap import same_text
+from emo.datasets.check.classes import class_findings
+from emo.datasets.check.finding import Finding, error, warning
+from emo.datasets.check.overlap import same_text
 from emo.errors import plural
+from emo.machine.untrusted.formulas import is_formula
 from emo.manifest import COLUMNS, Clip
 from emo.manifest.spelling import alike, plain, quoted
-from emo.untrusted.formulas import is_formula
 
 
 def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) -> list[Finding]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import float32 as f32
 
-from emo.demo.expression import Expression
-from emo.demo.looks import Look
+from emo.datasets.synthetic.expression import Expression
+from emo.datasets.synthetic.looks import Look
 
 SIZE = 256
 """Height and width of a frame, pixels."""

@@ -1,7 +1,7 @@
 import numpy as np
 
-from emo.demo.plan import CLASSES
-from emo.demo.text import REMARKS, sentence
+from emo.datasets.synthetic.plan import CLASSES
+from emo.datasets.synthetic.text import REMARKS, sentence
 
 
 def sentences(shown, count=200):

@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from emo.check.finding import Finding, error, warning
+from emo.datasets.check.finding import Finding, error, warning
 from emo.errors import plural
 from emo.manifest import Clip
 from emo.manifest.cells import ARRAYS, SPLITS

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import skimage.data
 
-from emo.demo.expression import Expression
-from emo.demo.looks import Look
-from emo.demo.warp import REGION, SIZE, bumps_of, displaced, part_lips
+from emo.datasets.synthetic.expression import Expression
+from emo.datasets.synthetic.looks import Look
+from emo.datasets.synthetic.warp import REGION, SIZE, bumps_of, displaced, part_lips
 
 CENTRE = (224.5, 116.0)
 """x and y of the frame's centre in the photograph, pixels."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emo.check.finding import Finding, error, warning
-from emo.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
+from emo.datasets.check.finding import Finding, error, warning
+from emo.datasets.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
 from emo.errors import MediaError
 from emo.extract.decode.faults import CUT
 from emo.machine.libraries import MissingLibraryError
 from emo.machine.progress import progress_bar
+from emo.machine.untrusted.addresses import is_url, parse_address
 from emo.manifest import Clip, Manifest
-from emo.untrusted.addresses import is_url, parse_address
 
 if TYPE_CHECKING:
     from emo.extract.media import Media

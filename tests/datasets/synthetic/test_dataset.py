@@ -5,8 +5,14 @@ import av
 import numpy as np
 import pytest
 
-from emo.demo.dataset import VERSION, is_complete, render_clip, render_to, write_dataset
-from emo.demo.plan import plan_clips
+from emo.datasets.synthetic.dataset import (
+    VERSION,
+    is_complete,
+    render_clip,
+    render_to,
+    write_dataset,
+)
+from emo.datasets.synthetic.plan import plan_clips
 from emo.errors import EmoError
 from emo.manifest import read_manifest
 

@@ -9,8 +9,8 @@ import av.codec
 import numpy as np
 from av.video.stream import VideoStream
 
-from emo.demo.speech import SAMPLE_RATE
-from emo.demo.warp import SIZE
+from emo.datasets.synthetic.speech import SAMPLE_RATE
+from emo.datasets.synthetic.warp import SIZE
 
 FRAME_RATE = 12
 """Frames per second of the synthetic clips."""

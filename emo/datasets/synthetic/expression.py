@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from emo.demo.plan import CLASSES
+from emo.datasets.synthetic.plan import CLASSES
 
 
 @dataclass(frozen=True)

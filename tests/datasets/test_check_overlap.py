@@ -1,9 +1,9 @@
 """Which clips of one manifest stand in another: by file, id, text and speaker."""
 
-from emo.check import overlap
-from emo.check.overlap import same_text
+from emo.datasets.check import overlap
+from emo.datasets.check.overlap import same_text
 from emo.manifest import read_manifest
-from tests.test_check import write
+from tests.datasets.test_check import write
 
 
 def test_texts_are_the_same_without_case_signs_and_contractions():

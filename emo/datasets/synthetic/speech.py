@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emo.demo.voices import VOICE_SCATTER, Manner, Voice
+from emo.datasets.synthetic.voices import VOICE_SCATTER, Manner, Voice
 
 SAMPLE_RATE = 16000
 """Samples per second of the synthetic sound."""

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from emo.demo.plan import CLASSES
-from emo.demo.speech import SAMPLE_RATE, speak
-from emo.demo.voices import MANNERS, VOICES
+from emo.datasets.synthetic.plan import CLASSES
+from emo.datasets.synthetic.speech import SAMPLE_RATE, speak
+from emo.datasets.synthetic.voices import MANNERS, VOICES
 
 
 def spoken(name, voice=0, seed=0, seconds=2.5):

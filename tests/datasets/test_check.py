@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emo.check import check
+from emo.datasets.check import check
 from emo.errors import ManifestError
 from emo.manifest.make import from_folder, join_tables
 from tests.make import make_clip
 
-CASES = Path(__file__).parents[2] / "shared" / "cases" / "heads"
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "heads"
 
 
 def write(path, *lines):

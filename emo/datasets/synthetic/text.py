@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from emo.demo.plan import CLASSES
+from emo.datasets.synthetic.plan import CLASSES
 
 SUBJECTS = ("the meeting", "my sister", "the train", "the match", "that film", "the dinner")
 EVENTS = ("is over", "was late", "starts again", "came back", "is here")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import EmoError
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import Shape, problem
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.kinds import Shape, problem
 
 MOST_DOCUMENT_BYTES = 2**26
 """Default for the largest document that is parsed, 64 MiB."""
@@ -32,7 +32,7 @@ def parse_checked(
 
     Args:
         data: the bytes, UTF-8, or the text.
-        kind: what the document must be, see :mod:`emo.untrusted.kinds`; None: any JSON.
+        kind: what the document must be, see :mod:`emo.machine.untrusted.kinds`; None: any JSON.
         most_bytes: largest size of ``data``.
 
     Raises:

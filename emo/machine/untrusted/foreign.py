@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emo.errors import EmoError, system_reason
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 _OURS = (EmoError, ImportError, NameError, AssertionError, MemoryError)
 """Exceptions that say nothing about a file: messages of emo, a missing library, faults of code."""

@@ -1,13 +1,15 @@
-"""`emo demo`: run the whole pipeline on synthetic clips: extract, fit-head, predict."""
+"""`emo demo`: run the whole pipeline on synthetic clips: extract, fit-head, predict.
+
+`emo/cli.py` has its options and imports this file when the command runs.
+"""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
-
-from emo.demo.dataset import write_dataset
+from emo.datasets.synthetic.dataset import write_dataset
 from emo.errors import EmoError
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
@@ -139,7 +141,7 @@ def write_demo_report(out: Path) -> list[str]:
 def face_share(store: Store) -> float:
     """Return the share of frames in which MTCNN found a face, averaged over all clips."""
     notes = store.recipes["classic"].notes.values()
-    return float(np.mean([note["face_share"] for note in notes]))
+    return fmean(note["face_share"] for note in notes)
 
 
 def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]:

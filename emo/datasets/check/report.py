@@ -6,10 +6,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from emo.check.classes import class_tables
-from emo.check.finding import Finding, error
-from emo.check.media import BACKSLASHES, MISSING_FILES, media_findings
-from emo.check.splits import row_findings
+from emo.datasets.check.classes import class_tables
+from emo.datasets.check.finding import Finding, error
+from emo.datasets.check.media import BACKSLASHES, MISSING_FILES, media_findings
+from emo.datasets.check.splits import row_findings
 from emo.errors import line_of, plural
 from emo.machine.table import format_table
 from emo.manifest import Manifest, ManifestProblem, inspect_manifest

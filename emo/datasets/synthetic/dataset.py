@@ -20,18 +20,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from emo.demo.clip import FRAME_RATE, write_clip
-from emo.demo.expression import act
-from emo.demo.face import render
-from emo.demo.looks import LOOKS, MOODS
-from emo.demo.plan import CLASSES, SPEAKERS, PlannedClip, plan_clips, shuffled_labels
-from emo.demo.speech import SAMPLE_RATE, Speech, speak
-from emo.demo.text import sentence
-from emo.demo.voices import MANNERS, VOICES
+from emo.datasets.synthetic.clip import FRAME_RATE, write_clip
+from emo.datasets.synthetic.expression import act
+from emo.datasets.synthetic.face import render
+from emo.datasets.synthetic.looks import LOOKS, MOODS
+from emo.datasets.synthetic.plan import CLASSES, SPEAKERS, PlannedClip, plan_clips, shuffled_labels
+from emo.datasets.synthetic.speech import SAMPLE_RATE, Speech, speak
+from emo.datasets.synthetic.text import sentence
+from emo.datasets.synthetic.voices import MANNERS, VOICES
 from emo.errors import EmoError
+from emo.machine.untrusted.documents import parse_checked
+from emo.machine.untrusted.files import read_regular
 from emo.machine.whole_file import whole_file
-from emo.untrusted.documents import parse_checked
-from emo.untrusted.files import read_regular
 
 VERSION = 1
 """Version of the synthetic clips; raised when a change of the code changes their bytes."""
