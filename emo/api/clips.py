@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import emo.manifest
 from emo.errors import ManifestError, plural
 from emo.manifest.clips import Clip, inspect_manifest, parse_rows
-from emo.manifest.rows import TextTable, rename, text_cell
+from emo.manifest.tables.text_table import TextTable, rename, text_cell
 from emo.manifest.write import render_rows
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.metrics.classes import scores
-from emo.machine.table import format_table
+from emo.machine.table import format_table, shown
 from emo.manifest import Manifest, read_manifest
 from emo.predict.one_clip import predict_file
 from emo.report.options import ReportOptions
@@ -96,7 +96,8 @@ def run_demo(out: Path, *, seed: int, clips: int, workers: int) -> str:
     Raises:
         EmoError: some of the synthetic clips could not be extracted.
     """
-    print(f"synthetic clips in {out / 'data'} (made here, not emotions of real people)", flush=True)
+    made = "made here, not emotions of real people"
+    print(shown(f"synthetic clips in {out / 'data'} ({made})"), flush=True)
     path = write_dataset(out / "data", seed=seed, clips_per_class_and_speaker=clips)
     manifest = read_manifest(path)
     features = out / "features"

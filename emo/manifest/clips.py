@@ -22,7 +22,8 @@ from emo.machine.untrusted.addresses import (
 )
 from emo.machine.untrusted.documents import short_repr, shortened
 from emo.manifest import cells
-from emo.manifest.rows import TextTable, read_rows, rename
+from emo.manifest.rows import read_rows
+from emo.manifest.tables.text_table import TextTable, rename
 
 COLUMNS = (
     "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",

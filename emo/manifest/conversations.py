@@ -14,7 +14,8 @@ from emo.machine.untrusted.files import read_regular
 from emo.manifest import cells
 from emo.manifest.clips import Manifest
 from emo.manifest.make import save
-from emo.manifest.rows import TextTable, parse_json
+from emo.manifest.tables.json_lines import parse_json
+from emo.manifest.tables.text_table import TextTable
 
 PAIRS = "emotion-cause_pairs"
 DIALOGUE_COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")

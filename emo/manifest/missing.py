@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from emo.machine.untrusted.documents import short_repr
-from emo.manifest.numerals import MISSING_WORDS
 from emo.manifest.spelling import SHOWN
+from emo.manifest.tables.numerals import MISSING_WORDS
 from emo.manifest.tasks import NONE, classes_in, some
 
 _MAY_BE_CLASSES = frozenset({"-", "?"})

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from emo.machine.untrusted.documents import short_repr
-from emo.manifest.numerals import MISSING_WORDS, MOSTLY, writing_of
 from emo.manifest.spelling import SHOWN, alike, quoted
+from emo.manifest.tables.numerals import MISSING_WORDS, MOSTLY, writing_of
 
 CellTask = Literal["classify", "multilabel", "regress"]
 """A task that cells can suggest."""

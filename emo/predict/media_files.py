@@ -9,7 +9,7 @@ from emo.errors import MediaError
 from emo.machine.untrusted.addresses import is_url
 from emo.manifest import Clip, Manifest, parse_rows
 from emo.manifest.folder import folder_rows
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 
 
 def manifest_of_folder(folder: Path) -> Manifest:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ScoreError
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 from emo.score.answers import read_json, read_table
 
 

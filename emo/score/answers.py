@@ -13,7 +13,8 @@ from emo.machine.untrusted.documents import DocumentError, parse_checked
 from emo.machine.untrusted.files import UnfitFileError, read_regular
 from emo.machine.untrusted.kinds import AnyJson
 from emo.manifest import cells as manifest_cells
-from emo.manifest.rows import TextTable, check_size, read_rows
+from emo.manifest.rows import read_rows
+from emo.manifest.tables.text_table import TextTable, check_size
 from emo.manifest.tasks import parts
 
 IDS = (

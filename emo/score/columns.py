@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emo.errors import ScoreError, listed
 from emo.manifest import COLUMNS
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 from emo.score.answers import GOLD_ONLY, GOLDS, IDS, is_number
 
 PREDICTIONS = (

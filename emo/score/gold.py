@@ -11,7 +11,7 @@ from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
 from emo.manifest.conversations import PAIRS
 from emo.manifest.questions import question_word
-from emo.manifest.rows import TextTable, rename
+from emo.manifest.tables.text_table import TextTable, rename
 from emo.manifest.tasks import SEPARATOR
 from emo.plugins import unknown
 from emo.score.answers import (

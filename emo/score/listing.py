@@ -4,7 +4,7 @@ from pathlib import Path
 
 from emo.errors import ScoreError, listed
 from emo.heads.runs.ranks import has_ranks
-from emo.manifest.spreadsheet import table_file
+from emo.manifest.tables.spreadsheet import table_file
 from emo.score.answers import prediction_parts
 from emo.score.run_folder import is_run
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from emo.errors import ScoreError
 from emo.machine.untrusted.npy import array_header
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 from emo.score.answers import find_column, is_number, read_json, read_table
 
 QUERY_COLUMNS = ("query", "query_id", "txt_id", "text_id")

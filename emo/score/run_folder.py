@@ -14,7 +14,8 @@ from emo.heads.runs.files import (
     read_document,
 )
 from emo.manifest import Clip, read_manifest
-from emo.manifest.rows import TextTable, read_rows
+from emo.manifest.rows import read_rows
+from emo.manifest.tables.text_table import TextTable
 from emo.manifest.tasks import NEUTRAL, NONE, YES
 from emo.plugins import unknown
 from emo.score.answers import split_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
-from emo.manifest.spreadsheet import table_file
+from emo.manifest.tables.spreadsheet import table_file
 from emo.score.alpro import read_answers
 from emo.score.answers import IDS, find_column
 from emo.score.by_seed import score_seeds

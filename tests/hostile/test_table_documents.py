@@ -18,11 +18,12 @@ from emo.extract.models import weights
 from emo.extract.models.checkpoint import read_config, read_tensor, read_tensors
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.machine.untrusted import files
-from emo.manifest import inspect_manifest, read_manifest, rows
+from emo.manifest import inspect_manifest, read_manifest
 from emo.manifest.annotations.collect import from_annotations
 from emo.manifest.annotations.format import AnnotationFormat
 from emo.manifest.conversations import conversation_rows, from_conversations
 from emo.manifest.rows import read_rows
+from emo.manifest.tables import parquet
 from emo.score.answers import read_table
 from emo.store.interop.mertools import Mertools
 from tests.hostile.build import refused
@@ -139,7 +140,7 @@ def test_a_text_in_every_row_of_a_parquet_file_is_counted(tmp_path, monkeypatch)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    monkeypatch.setattr(rows, "MOST_TABLE_BYTES", 2**20)
+    monkeypatch.setattr(parquet, "MOST_TABLE_BYTES", 2**20)
     text = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000), pa.array(["x" * 2_000]))
     pq.write_table(pa.table({"text": text}), tmp_path / "m.parquet")
     assert (tmp_path / "m.parquet").stat().st_size < 10_000

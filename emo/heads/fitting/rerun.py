@@ -19,7 +19,7 @@ from emo.heads.runs.files import RUN_FILE, check_free, read_document
 from emo.machine.table import format_table
 from emo.machine.untrusted.kinds import Fields, ListOf, MapOf
 from emo.manifest import Manifest, read_manifest
-from emo.manifest.spreadsheet import table_file
+from emo.manifest.tables.spreadsheet import table_file
 from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
 

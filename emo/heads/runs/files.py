@@ -14,7 +14,7 @@ from emo.errors import FitError
 from emo.heads.runs.document import RUN, check_entries
 from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
 from emo.machine.untrusted.files import read_regular
-from emo.manifest.spreadsheet import table_file, table_sha256
+from emo.manifest.tables.spreadsheet import table_file, table_sha256
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"

@@ -18,7 +18,7 @@ from emo.manifest.cells import stretch
 from emo.manifest.clips import Manifest
 from emo.manifest.make import save
 from emo.manifest.naming.facts import fact, first_files
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 
 _COLUMNS = (
     "id", "video", "audio", "text", "speaker", "start_seconds", "end_seconds", "label", "tier",

@@ -11,8 +11,9 @@ from emo.machine.untrusted.documents import short_repr
 from emo.manifest.cells import SPLIT_WORDS
 from emo.manifest.naming.facts import first_files
 from emo.manifest.naming.file_index import FileIndex
-from emo.manifest.rows import TextTable, read_rows, rename
+from emo.manifest.rows import read_rows
 from emo.manifest.spelling import plain
+from emo.manifest.tables.text_table import TextTable, rename
 
 _TEXTS = (
     "text", "transcript", "transcription", "transcripts", "utterance", "sentence", "words",

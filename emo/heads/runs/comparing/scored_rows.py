@@ -14,7 +14,7 @@ from emo.heads.data.targets import Target
 from emo.machine.untrusted.documents import shortened
 from emo.machine.untrusted.files import read_regular
 from emo.manifest import Clip, read_manifest
-from emo.manifest.spreadsheet import table_file
+from emo.manifest.tables.spreadsheet import table_file
 from emo.manifest.tasks import parts
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typing import Any
 from emo.errors import ManifestError, listed
 from emo.machine.untrusted.files import UnfitFileError, read_regular
 from emo.machine.untrusted.xml import check_no_doctype
+from emo.manifest.tables.text_table import TextTable, check_header
 
 MOST_FILE_BYTES = 2**27
 """Largest .xlsx file that is read."""
@@ -272,3 +273,12 @@ def _check_formulas(values: Any, formulas: Any, where: str) -> None:
                     f"{where}, cell {cell.coordinate}: a formula without a stored result; open the "
                     "file in Excel or LibreOffice and save it, or save the sheet as .csv"
                 )
+
+
+def excel_table(path: Path, file: Path, sheet: str | None) -> TextTable:
+    """Read a sheet of an Excel file; columns without a name are left out, as those of CSV are."""
+    data, header, lines, origins = read_sheet(file, sheet)
+    check_header(header, path)
+    cells = list(zip(*lines, strict=True)) or [()] * len(header)
+    columns = {name: list(column) for name, column in zip(header, cells, strict=True) if name}
+    return TextTable(columns, origins, table_sha256(path, data))

@@ -1,6 +1,9 @@
-"""Tell the encoding of a table's bytes."""
+"""Decode the bytes of a table as UTF-8, or tell which encoding they have."""
 
 import re
+from pathlib import Path
+
+from emo.errors import ManifestError
 
 _ZEROS = {
     frozenset({1, 3}): ("UTF-16", "utf-16le"),
@@ -74,3 +77,26 @@ def _decodes(data: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def decode_text(data: bytes, path: Path) -> str:
+    """Decode UTF-8; raise ManifestError with the line of the first wrong byte."""
+    wide = wide_unicode(data)
+    if wide is not None:
+        name, kind = wide
+        raise ManifestError(f"{path}: this is {name}; save it as UTF-8 ({_iconv(kind, path)})")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"{path}: expected UTF-8, found byte 0x{data[error.start]:02x} in line {line}"
+        name, kind = likely_encoding(data)
+        check = ", and see whether the letters with accents are right" if "such as" in name else ""
+        raise ManifestError(
+            f"{found}; save it as UTF-8 (from {name}: {_iconv(kind, path)}{check})"
+        ) from error
+
+
+def _iconv(kind: str, path: Path) -> str:
+    """Return the command that converts a file to UTF-8."""
+    return f"iconv -f {kind} -t utf-8 {path.name}"

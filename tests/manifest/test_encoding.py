@@ -1,4 +1,4 @@
-"""Tables of other encodings and of spreadsheets with decimal commas."""
+"""Tables of other encodings, and spreadsheets with decimal commas."""
 
 import os
 
@@ -7,8 +7,8 @@ import pytest
 from emo.errors import ManifestError
 from emo.manifest import read_manifest
 from emo.manifest.folder import folder_rows
-from emo.manifest.numerals import read_numerals
 from emo.manifest.rows import read_rows
+from emo.manifest.tables.numerals import read_numerals
 
 CHINESE = "text,label\n我今天很开心,高兴\n你为什么生气?,生气\n"
 
