@@ -10,7 +10,8 @@ from emo.errors import EmoError, MediaError
 from emo.extract.backbones.classic import Classic, ClassicOptions
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import ClipSource
-from emo.extract.job.request import Request, make_request, requests_of_recipes
+from emo.extract.job.repeat_recipes import requests_of_recipes
+from emo.extract.job.request import Request, make_request
 from emo.extract.media import FaceRule, Media, Needs, Uniform
 from emo.extract.worker.prepare import ClipPreparer
 from emo.store.recipe import Recipe

@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Backbone, recipe_of
 from emo.extract.job.document_options import recipe_of_document
-from emo.extract.job.request import options_again
+from emo.extract.job.repeat_recipes import options_again
 from emo.extract.media import Media
 from emo.machine.untrusted.documents import shortened
 from emo.store.recipe import IMPORTED, Recipe

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 
 from emo import plugins
 from emo.errors import FitError, StoreError
-from emo.heads.data.data import scale_streams
 from emo.heads.data.dialogues import pairs_of
 from emo.heads.data.scaling import Scaling, scaling_of_tensors
 from emo.heads.data.speaker_scaling import SpeakerStatistics
 from emo.heads.data.speakers import Speakers
+from emo.heads.data.stream_scaling import scale_streams
 from emo.heads.data.streams import StreamName, tokens_of_clips
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head

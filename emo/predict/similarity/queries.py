@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import MediaError, OptionError
-from emo.extract.job.request import requests_of_recipes
+from emo.extract.job.repeat_recipes import requests_of_recipes
 from emo.extract.job.text_request import SHOWN_LETTERS, find_text_tower
 from emo.extract.run import extract
 from emo.machine.untrusted.documents import shortened

@@ -1,10 +1,22 @@
-"""Types of job.json, offsets.json and a line of parts.jsonl, checked before they are used."""
+"""job.json: a Job as a JSON document, and back; the types of a job folder's documents."""
 
+import os
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import emo
+from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.decode.limits import MediaLimits
+from emo.extract.job.request import Job, PartFiles, Request
+from emo.machine.untrusted.documents import shortened
 from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, Where
+from emo.store.backend.location import location
+from emo.store.recipe import Recipe
 
+FORMAT = 1
+"""Version of the job folder's format."""
 MOST_WORKERS = 100_000
 """Largest number of workers that a job.json may ask for."""
 MOST_LINE_BYTES = 2**28
@@ -87,3 +99,73 @@ PART: Shape = Fields(
     },
 )  # fmt: skip
 """What a line of parts.jsonl must be."""
+
+
+def job_to_json(job: Job, parts: int) -> dict[str, Any]:
+    """Return job.json of a job with so many parts, without what its executor needs."""
+    return {
+        "format": FORMAT,
+        "emo": emo.__version__,
+        "parts": parts,
+        "store": str(job.store.absolute()),
+        "root": os.path.abspath(job.root),
+        "device": job.device,
+        "batch_clips": job.batch_clips,
+        "batch_size": job.batch_size,
+        "strict_media": job.is_strict,
+        "clip_bytes": job.clip_bytes,
+        "hosts": list(job.hosts),
+        "limits": job.limits.to_json(),
+        "backbones": [
+            {
+                "name": request.name,
+                "plugin": request.plugin,
+                "options": request.options,
+                "recipe": request.recipe.to_json(),
+            }
+            for request in job.requests
+        ],
+        **({"files": _files_document(job.files)} if job.files else {}),
+    }
+
+
+def _files_document(files: PartFiles) -> dict[str, Any]:
+    return {
+        "maker": files.maker,
+        "folder": str(files.folder.absolute()),
+        "classes": list(files.classes),
+        "options": dict(files.options),
+    }
+
+
+def job_from_json(document: Mapping[str, Any]) -> Job:
+    """Return the job that a job.json describes, once the types of its values are checked.
+
+    Raises:
+        ValueError: it names neither backbones nor files.
+        EmoError: a recipe, the store or a limit is wrong.
+    """
+    files = document.get("files")
+    if not files and not document["backbones"]:
+        raise ValueError("backbones: expected a list of at least one backbone")
+    return Job(
+        root=Path(document["root"]),
+        store=location(document["store"]),
+        requests=tuple(
+            Request(
+                **{**backbone, "recipe": Recipe.from_json(backbone["recipe"])},
+                planned_by=shortened(str(document.get("emo", "")), 20),
+            )
+            for backbone in document["backbones"]
+        ),
+        device=document["device"],
+        batch_clips=document["batch_clips"],
+        batch_size=document["batch_size"],
+        is_strict=document.get("strict_media", False),  # older job folders lack these
+        clip_bytes=document.get("clip_bytes", MOST_CLIP_BYTES),
+        hosts=tuple(document.get("hosts", ())),
+        files=files and PartFiles(
+            files["maker"], location(files["folder"]), tuple(files["classes"]), files["options"]
+        ),
+        limits=MediaLimits.from_json(document.get("limits", {})),
+    )  # fmt: skip
