@@ -14,8 +14,8 @@ from emo.datasets.synthetic.dataset import is_complete
 from emo.datasets.tree import list_tree
 from emo.datasets.votes import TABULATED, Votes
 from emo.errors import StoreError
-from emo.extract.models import weights
-from emo.extract.models.checkpoint import read_config, read_tensor, read_tensors
+from emo.extract.models import file_hashes, weights
+from emo.extract.models.tensor_files.checkpoint import read_config, read_tensor, read_tensors
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.machine.untrusted import files
 from emo.manifest import inspect_manifest, read_manifest
@@ -286,12 +286,12 @@ def test_damaged_notes_about_weights_are_not_used(tmp_path, monkeypatch, file, n
     main.write_text("0123abc")
     hashes = tmp_path / "hashes.json"
     write(hashes, {"facts": "hash"})
-    monkeypatch.setattr(weights, "_hash_file", lambda: hashes)
+    monkeypatch.setattr(file_hashes, "_hash_file", lambda: hashes)
     assert weights._snapshot("a/b").name == "0123abc"
-    assert weights._remembered() == {"facts": "hash"}
+    assert file_hashes._remembered() == {"facts": "hash"}
     damage(main if file == "main" else hashes, name)
     assert weights._snapshot("a/b").is_relative_to(tmp_path / "models--a--b")
-    assert weights._remembered() in ({}, {"facts": "hash"})
+    assert file_hashes._remembered() in ({}, {"facts": "hash"})
 
 
 @pytest.mark.parametrize("text", ["../../../etc", "/etc", "..", "a/b", "\0"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import read_config
+from emo.extract.models.tensor_files.checkpoint import read_config
 from emo.machine.untrusted.documents import shortened
 from emo.machine.untrusted.files import kind_of_file
 

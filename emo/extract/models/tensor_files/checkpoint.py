@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from emo.errors import WeightsError
-from emo.extract.models.formats import ADVICE, foreign_format
-from emo.extract.models.nested import table_of
+from emo.extract.models.tensor_files.formats import ADVICE, foreign_format
+from emo.extract.models.tensor_files.nested import table_of
 from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, checked, parse_checked
 from emo.machine.untrusted.files import UnfitFileError, open_regular, read_regular
 from emo.machine.untrusted.kinds import AnyJson
