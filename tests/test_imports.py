@@ -219,7 +219,7 @@ def name_of(file: Path) -> str:
 
 
 def room_of(name: str) -> str:
-    """``store.part.zip`` -> ``store.part``, ``score.gold`` -> ``score``."""
+    """``store.part.zip`` -> ``store.part``, ``score.pairs`` -> ``score``."""
     parts = name.split(".")
     inner = ".".join(parts[:2]) in INNER
     return ".".join(parts[: 2 if inner or parts[0] in CUT else 1])

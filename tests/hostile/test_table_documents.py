@@ -24,7 +24,7 @@ from emo.manifest.annotations.format import AnnotationFormat
 from emo.manifest.conversations import conversation_rows, from_conversations
 from emo.manifest.rows import read_rows
 from emo.manifest.tables import parquet
-from emo.score.answers import read_table
+from emo.score.readers.answers import read_table
 from emo.store.interop.mertools import Mertools
 from tests.hostile.build import refused
 from tests.hostile.documents import DAMAGES, DEEP, damage, is_line_or_fine, variants, write

@@ -6,7 +6,7 @@ from typing import Any
 
 from emo.errors import ScoreError
 from emo.manifest.tables.text_table import TextTable
-from emo.score.answers import read_json, read_table
+from emo.score.readers.answers import read_json, read_table
 
 
 def read_answers(path: Path, answers: Path | None) -> tuple[TextTable, tuple[str, ...]]:

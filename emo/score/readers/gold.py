@@ -14,7 +14,8 @@ from emo.manifest.questions import question_word
 from emo.manifest.tables.text_table import TextTable, rename
 from emo.manifest.tasks import SEPARATOR
 from emo.plugins import unknown
-from emo.score.answers import (
+from emo.score.pairs import check_conversations, check_words
+from emo.score.readers.answers import (
     ALL,
     GOLD_ONLY,
     GOLDS,
@@ -25,7 +26,6 @@ from emo.score.answers import (
     read_table,
     split_of,
 )
-from emo.score.pairs import check_conversations, check_words
 
 QUESTION_WORD = "question_word"
 """Column that is told by the question where a table lacks it."""

@@ -18,7 +18,7 @@ from emo.manifest.rows import read_rows
 from emo.manifest.tables.text_table import TextTable
 from emo.manifest.tasks import NEUTRAL, NONE, YES
 from emo.plugins import unknown
-from emo.score.answers import split_of
+from emo.score.readers.answers import split_of
 from emo.score.semeval import EMOTIONS
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from emo.errors import ScoreError
 from emo.machine.untrusted.npy import array_header
 from emo.manifest.tables.text_table import TextTable
-from emo.score.answers import find_column, is_number, read_json, read_table
+from emo.score.readers.answers import find_column, is_number, read_json, read_table
 
 QUERY_COLUMNS = ("query", "query_id", "txt_id", "text_id")
 """Names by which the column of queries is found, tried in this order."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from emo.errors import ScoreError, listed
 from emo.manifest import COLUMNS
 from emo.manifest.tables.text_table import TextTable
-from emo.score.answers import GOLD_ONLY, GOLDS, IDS, is_number
+from emo.score.readers.answers import GOLD_ONLY, GOLDS, IDS, is_number
 
 PREDICTIONS = (
     "prediction", "predictions", "predicted", "pred", "preds", "y_pred", "y_hat", "yhat",
