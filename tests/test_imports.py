@@ -74,8 +74,7 @@ ARROWS = {
     ),
     "extract.faces": ("extract.media extract.models machine", "numpy torch"),
     "extract.job": (
-        "errors extract.backbone extract.decode extract.media extract.models manifest plugins "
-        "store.backend "
+        "errors extract.backbone extract.decode extract.models manifest plugins store.backend "
         "machine store.part store.recipe store.store machine.untrusted",
         "numpy",
     ),

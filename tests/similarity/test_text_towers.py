@@ -10,10 +10,10 @@ import transformers as hf
 from emo.extract.backbones.hf import HF, HFOptions
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.openclip import OpenClip
-from emo.extract.job.text_request import find_text_tower
 from emo.extract.media import Media
 from emo.predict.similarity.queries import TextQuery, text_vectors
 from emo.predict.similarity.stored import StoredStream
+from emo.predict.similarity.text_tower import find_text_tower
 from emo.store import Store
 from emo.store.recipe import Recipe
 from tests.extract.backbones.test_hf_text import TOWERS

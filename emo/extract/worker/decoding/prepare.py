@@ -9,13 +9,13 @@ from emo.extract.decode.source import ClipSource, source_hash, source_of
 from emo.extract.decode.sources.bodies import fetched
 from emo.extract.job.request import Job, Request
 from emo.extract.media import Media, Needs
-from emo.extract.worker.cached_faces import CachedFaces
+from emo.extract.worker.decoding.cached_faces import CachedFaces
+from emo.extract.worker.decoding.face_stage import StageClock
+from emo.extract.worker.decoding.prefetch import PreparedUnit
+from emo.extract.worker.decoding.units import WorkUnit, units_of
 from emo.extract.worker.encode import prepare_one, reason_of
-from emo.extract.worker.face_stage import StageClock
 from emo.extract.worker.loaded_models import LoadedModels
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import PreparedUnit
-from emo.extract.worker.units import WorkUnit, units_of
 from emo.manifest import Clip
 from emo.store.store import Store
 

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from emo.extract.backbone import Prepared
+from emo.extract.worker.decoding.units import WorkUnit
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.units import WorkUnit
 
 MOST_QUEUED = 2 * 2**30
 """Most bytes of prepared clips that wait in a worker's queue; a single clip may be larger."""
