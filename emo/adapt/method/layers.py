@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from emo.adapt.method import named_networks
+from emo.adapt.method.method import named_networks
 from emo.errors import OptionError
 from emo.extract.models.model import Model
 

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from emo.adapt.options import AdaptOptions
-from emo.adapt.targets import (
+from emo.adapt.method.targets import (
     Reached,
     check_layer,
     exactly,
@@ -24,6 +23,7 @@ from emo.adapt.targets import (
     refuse_missing,
     target_words,
 )
+from emo.adapt.options import AdaptOptions
 from emo.errors import FitError, OptionError, listed
 from emo.extract.backbone import Inputs
 from emo.extract.models.model import Model
