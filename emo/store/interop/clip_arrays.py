@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
@@ -20,7 +21,6 @@ from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.patient_file import PatientFile
 from emo.store.exchange.per_clip import ClipArray, array_of, resident, streams_of_clips, take_labels
 from emo.store.exchange.readers.unjoblib import COMPRESSED, object_array, read_any_pickle
-from emo.untrusted.budget import Budget
 
 _MOST_CLIPS = 5_000_000
 
