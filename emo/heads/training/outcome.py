@@ -20,9 +20,15 @@ class Round:
     """Loss on val without smoothing or weights, see :func:`emo.heads.training.losses.plain_loss`.
     """
     val_score: float
-    """Headline score on val, see :data:`emo.heads.metrics.measures.HEADLINES`; higher is better."""
+    """Headline score on val, see :data:`emo.heads.metrics.measures.HEADLINES`; higher is better.
+    During training of standardised labels; in a :class:`~emo.heads.runs.result.FitResult` of a
+    single number in the label's unit."""
     is_best: bool
     """Whether the round is better than all before it."""
+
+    def times(self, factor: float) -> "Round":
+        """Return the round with its score multiplied, as for a number in the label's units."""
+        return replace(self, val_score=self.val_score * factor)
 
 
 @dataclass(frozen=True)
