@@ -18,7 +18,7 @@ from emo.store.exchange.labels import cell_text, is_label_name
 from emo.store.exchange.named_arrays import ID_NAMES, LENGTH_ENDINGS, ROW, ids_as_text
 from emo.store.exchange.npy_headers import check_npz
 from emo.store.exchange.per_clip import shape_of_tokens
-from emo.store.exchange.readers.unjoblib import COMPRESSED, object_array, read_any_pickle
+from emo.store.exchange.readers.unjoblib import is_pickle, object_array, read_any_pickle
 from emo.untrusted.budget import Budget
 from emo.untrusted.npy import array_bytes
 
@@ -93,7 +93,7 @@ class Xy(Format):
                     return {name: opened[name] for name in opened.files}
             except ValueError as error:
                 raise StoreError(f"{path}: not an .npz of plain arrays: {error}") from error
-        if not start.startswith((b"\x80", *COMPRESSED)):
+        if not is_pickle(path, start):
             raise StoreError(f"{path}: neither .npy nor .npz, nor a pickle or a file of joblib")
         if not self.allow_pickle:
             raise self.pickle_error(path)

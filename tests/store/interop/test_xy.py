@@ -128,3 +128,10 @@ def test_two_clips_in_a_list_are_no_x_and_y(tmp_path):
     joblib.dump([X, X], tmp_path / "x.joblib")
     with pytest.raises(StoreError, match="X and y, or two clips"):
         bring(tmp_path, "xy", tmp_path / "x.joblib", "ids=#row", allow_pickle=True)
+
+
+def test_pickles_of_python_2_are_known_by_their_ending(tmp_path):
+    x = np.arange(6.0).reshape(2, 3)
+    (tmp_path / "xy.pkl").write_bytes(pickle.dumps({"X": x, "y": ["joy", "fear"]}, protocol=0))
+    folder, _ = bring(tmp_path, "xy", tmp_path / "xy.pkl", "ids=#row", allow_pickle=True)
+    assert folder.read("features", ["0", "1"]).values.tolist() == x.tolist()
