@@ -161,13 +161,9 @@ def _complete(outcome: Outcome, head: Head, targets: Sequence[Target]) -> Outcom
         head: an untrained head, which gets the outcome's weights.
         targets: what the head predicts; the mean score of several ones has no unit.
     """
-    unit = score_unit(targets)
-    choice = outcome.choice.times(unit) if outcome.choice is not None else None
-    history = tuple(each.times(unit) for each in outcome.history)
     head.load_state_dict(outcome.kept)
-    return dataclasses.replace(
-        outcome, choice=choice, history=history, settings=head.chosen_settings
-    )
+    found = outcome.times(score_unit(targets))
+    return dataclasses.replace(found, settings=head.chosen_settings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,6 +87,14 @@ class Outcome:
     """Options of the head that the fit chose by the score on val, see
     :attr:`emo.heads.head.Head.chosen_settings`."""
 
+    def times(self, factor: float) -> "Outcome":
+        """Return the outcome with all scores multiplied, as for a number in the label's units."""
+        return replace(
+            self,
+            history=tuple(each.times(factor) for each in self.history),
+            choice=self.choice.times(factor) if self.choice is not None else None,
+        )
+
     @property
     def kept(self) -> Mapping[str, Tensor]:
         """Weights that the run keeps: refit, or those of the best round."""

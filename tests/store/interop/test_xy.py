@@ -150,5 +150,5 @@ def test_lengths_may_be_whole_floats(tmp_path):
 
 def test_a_dict_of_clips_is_no_x(tmp_path):
     np.save(tmp_path / "d.npy", {"a": np.ones((2, 3)), "b": np.ones((1, 3))})
-    with pytest.raises(StoreError, match="d.npy: no array X.*found a, b; .*import clip_arrays`"):
+    with pytest.raises(StoreError, match=r"d.npy: no array X.*found a, b; .*import clip_arrays`"):
         bring(tmp_path, "xy", tmp_path / "d.npy", allow_pickle=True)
