@@ -17,7 +17,8 @@ from store import Figure, figure
 
 from emo.extract.decode import one_pass as segments
 from emo.extract.decode.decode import load_each
-from emo.extract.worker import encode, prepare
+from emo.extract.worker import encode
+from emo.extract.worker.decoding import prepare
 from emo.extract.worker.encode import encode_batch, prepare_one
 from emo.store.part.writer import PartWriter
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from emo.demo.dataset import render_clip
-from emo.demo.plan import plan_clips
-from emo.demo.speech import SAMPLE_RATE
+from emo.datasets.synthetic.dataset import render_clip
+from emo.datasets.synthetic.plan import plan_clips
+from emo.datasets.synthetic.speech import SAMPLE_RATE
 
 WIDTH, HEIGHT, RATE = 1280, 720, 24
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from emo.demo.run import rotations
+from emo.commands.demo import rotations
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions

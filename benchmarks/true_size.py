@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from emo.demo.dataset import write_dataset
+from emo.datasets.synthetic.dataset import write_dataset
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.perceiver import Perceiver
 from emo.extract.backbones.vggface import VggFace

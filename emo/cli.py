@@ -185,7 +185,7 @@ def check(
 
     The exit code is 1 if anything does.
     """
-    from emo.check import check, overlap
+    from emo.datasets.check import check, overlap
     from emo.manifest import read_manifest
 
     columns = pairs(column, "--column")
@@ -238,6 +238,6 @@ def demo(
 
     It runs extract, fit-head and predict.
     """
-    from emo.demo.run import run_demo
+    from emo.commands.demo import run_demo
 
     print(fit_lines(run_demo(out, seed=seed, clips=clips, workers=workers)))

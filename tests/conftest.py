@@ -74,7 +74,7 @@ def demo_clips(tmp_path_factory):
 
     The processes of pytest-xdist share it: the first that wants it makes it.
     """
-    from emo.demo.dataset import write_dataset
+    from emo.datasets.synthetic.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("demo-clips")
     if "PYTEST_XDIST_WORKER" not in os.environ:

@@ -35,7 +35,7 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
-        "scaling is fitted on the clips of train alone", "emo/heads/data/data.py",
+        "scaling is fitted on the clips of train alone", "emo/heads/data/stream_scaling.py",
         "tokens = loaded.tokens[source.name].subset(train)\n    if loaded.speakers is None",
         "tokens = loaded.tokens[source.name]\n    if loaded.speakers is None",
         "tests/heads/data/test_data.py",

@@ -8,7 +8,7 @@ import pytest
 from emo.cli import app
 from emo.commands.flags.options import written
 from emo.errors import redacted
-from emo.untrusted.addresses import check_no_secrets, hide_secrets
+from emo.machine.untrusted.addresses import check_no_secrets, hide_secrets
 
 WRITTEN = ("out", "missing", "folder")
 """What commands call that they write, where it is a path and not a place (a bucket is one too)."""

@@ -1,7 +1,8 @@
 """The walls between the rooms: who may import whom, in two levels, and no circles.
 
 A room is a folder of ``emo/`` or a file beside them; the folders ``extract``, ``heads`` and
-``store`` are cut once more. The same lists stand in each folder's ``__init__.py`` for its readers.
+``store`` are cut once more, and ``INNER`` names single folders that are rooms. The same lists
+stand in each folder's ``__init__.py`` for its readers.
 """
 
 import ast
@@ -23,9 +24,11 @@ HEAVY = (
     "timm", "h5py", "ray", "librosa", "opensmile",
 )  # fmt: skip
 CUT = ("extract", "heads", "store")
+INNER = ("datasets.check", "datasets.synthetic", "machine.untrusted")
+"""Folders in other rooms that are rooms of their own."""
 MOST_ENTRIES = 19
 """Files and folders side by side in rooms that are no plugin folders."""
-MOST_AT_TOP = 21
+MOST_AT_TOP = 18
 """Files and folders side by side in emo/; one a room or a command's word."""
 CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 """Conditions whose body does not run; their ``else`` does, and so does ``if not TYPE_CHECKING``."""
@@ -41,11 +44,14 @@ ARROWS = {
     "__main__": ("cli", ""),
     "adapt": ("*", "numpy torch transformers"),
     "api": ("*", "numpy"),
-    "check": ("errors extract.decode extract.media machine manifest untrusted", "numpy"),
-    "cli": ("check commands demo errors machine manifest plugins", ""),
+    "cli": ("commands datasets.check errors machine manifest plugins", ""),
     "commands": ("*", ""),
-    "datasets": ("check errors machine manifest plugins untrusted", ""),
-    "demo": ("*", "av numpy"),
+    "datasets": ("datasets.check errors machine machine.untrusted manifest plugins", ""),
+    "datasets.check": (
+        "errors extract.decode extract.media machine machine.untrusted manifest",
+        "numpy",
+    ),
+    "datasets.synthetic": ("errors machine machine.untrusted", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),
     "extract.backbone": (
@@ -58,7 +64,7 @@ ARROWS = {
         "numpy torch",
     ),
     "extract.decode": (
-        "errors extract.faces extract.media machine manifest store.backend untrusted",
+        "errors extract.faces extract.media machine manifest store.backend machine.untrusted",
         "numpy",
     ),
     "extract.executor": ("errors extract.job machine plugins", ""),
@@ -68,15 +74,14 @@ ARROWS = {
     ),
     "extract.faces": ("extract.media extract.models machine", "numpy torch"),
     "extract.job": (
-        "errors extract.backbone extract.decode extract.media extract.models manifest plugins "
-        "store.backend "
-        "machine store.part store.recipe store.store untrusted",
+        "errors extract.backbone extract.decode extract.models manifest plugins store.backend "
+        "machine store.part store.recipe store.store machine.untrusted",
         "numpy",
     ),
     "extract.media": ("", "numpy"),
     "extract.models": (
         "errors extract.backbone extract.media machine plugins store.adapted store.recipe "
-        "untrusted",
+        "machine.untrusted",
         "numpy torch",
     ),
     "extract.networks": (
@@ -96,11 +101,11 @@ ARROWS = {
         "manifest plugins store.adapted store.backend store.erased_ids store.maintain store.store",
         "",
     ),
-    "extract.transforms": ("errors machine untrusted", "numpy torch"),
+    "extract.transforms": ("errors machine machine.untrusted", "numpy torch"),
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
         "extract.job extract.media extract.models machine manifest plugins store.erased_ids "
-        "store.part store.recipe_folder store.store untrusted",
+        "store.part store.recipe_folder store.store machine.untrusted",
         "numpy torch",
     ),
     "heads": ("", ""),
@@ -112,7 +117,7 @@ ARROWS = {
     "heads.fitting": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
         "heads.runs heads.training machine manifest plugins ragged store.adapted store.backend "
-        "store.recipe untrusted",
+        "store.recipe machine.untrusted",
         "numpy torch",
     ),
     "heads.head": ("heads.labels ragged", "numpy torch"),
@@ -130,57 +135,58 @@ ARROWS = {
     "heads.runs": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
         "heads.training manifest plugins ragged store.adapted store.backend store.recipe "
-        "store.store machine untrusted",
+        "store.store machine machine.untrusted",
         "numpy torch",
     ),
     "heads.solvers": ("heads.labels", "torch"),
     "heads.training": (
         "errors heads.data heads.head heads.inner_folds heads.labels heads.layers heads.metrics "
-        "heads.options machine ragged store.backend untrusted",
+        "heads.options machine ragged store.backend machine.untrusted",
         "numpy torch",
     ),
     "machine": ("errors", ""),
-    "manifest": ("errors machine plugins store.backend untrusted", ""),
+    "machine.untrusted": ("errors", "numpy"),
+    "manifest": ("errors machine plugins store.backend machine.untrusted", ""),
     "plugins": ("errors machine", ""),
     "predict": (
         "errors extract.backbone extract.decode extract.faces extract.job extract.media "
         "extract.executor extract.models extract.run extract.worker heads.data heads.labels "
         "heads.metrics heads.runs machine manifest plugins ragged store.adapted store.backend "
-        "store.part store.recipe store.recipe_folder store.store untrusted",
+        "store.part store.recipe store.recipe_folder store.store machine.untrusted",
         "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),
     "report": (
         "errors extract.decode extract.media extract.transforms heads.data heads.metrics "
         "heads.runs machine manifest plugins predict ragged score store.adapted "
-        "store.recipe_folder store.store untrusted",
+        "store.recipe_folder store.store machine.untrusted",
         "numpy",
     ),
     "score": (
-        "errors heads.labels heads.metrics heads.runs machine manifest plugins untrusted",
+        "errors heads.labels heads.metrics heads.runs machine manifest plugins machine.untrusted",
         "numpy",
     ),
     "store": ("ragged store.part store.recipe store.store", ""),
-    "store.adapted": ("errors store.backend store.recipe untrusted", ""),
-    "store.backend": ("errors store.recipe untrusted", ""),
+    "store.adapted": ("errors store.backend store.recipe machine.untrusted", ""),
+    "store.backend": ("errors store.recipe machine.untrusted", ""),
     "store.erase": (
         "errors machine manifest plugins store.adapted store.backend store.erased_ids "
         "store.exchange store.index store.maintain store.part store.recipe store.recipe_folder "
-        "store.store untrusted",
+        "store.store machine.untrusted",
         "numpy",
     ),
-    "store.erased_ids": ("errors store.backend untrusted", ""),
+    "store.erased_ids": ("errors store.backend machine.untrusted", ""),
     "store.exchange": (
         "errors plugins ragged store.adapted store.backend store.lazy store.maintain store.part "
-        "machine store.recipe store.recipe_folder store.store untrusted",
+        "machine store.recipe store.recipe_folder store.store machine.untrusted",
         "numpy",
     ),
     "store.index": (
-        "errors ragged store.backend store.lazy store.part store.recipe untrusted",
+        "errors ragged store.backend store.lazy store.part store.recipe machine.untrusted",
         "numpy",
     ),
     "store.interop": (
-        "errors plugins ragged store.exchange store.lazy untrusted",
+        "errors plugins ragged store.exchange store.lazy machine.untrusted",
         "h5py numpy zarr",
     ),
     "store.lazy": ("store.part", ""),
@@ -189,11 +195,11 @@ ARROWS = {
         "store.recipe_folder store.store",
         "numpy",
     ),
-    "store.part": ("errors plugins ragged store.backend store.recipe untrusted", "numpy"),
-    "store.recipe": ("errors untrusted", "numpy"),
+    "store.part": ("errors plugins ragged store.backend store.recipe machine.untrusted", "numpy"),
+    "store.recipe": ("errors machine.untrusted", "numpy"),
     "store.recipe_folder": (
         "errors plugins ragged store.adapted store.backend store.index store.lazy store.part "
-        "store.recipe store.recipe_parts untrusted",
+        "store.recipe store.recipe_parts machine.untrusted",
         "numpy",
     ),
     "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),
@@ -201,7 +207,6 @@ ARROWS = {
         "errors plugins ragged store.adapted store.backend store.recipe store.recipe_folder",
         "",
     ),
-    "untrusted": ("errors", "numpy"),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -213,9 +218,10 @@ def name_of(file: Path) -> str:
 
 
 def room_of(name: str) -> str:
-    """``store.part.zip`` -> ``store.part``, ``check.media`` -> ``check``."""
+    """``store.part.zip`` -> ``store.part``, ``score.pairs`` -> ``score``."""
     parts = name.split(".")
-    return ".".join(parts[: 2 if parts[0] in CUT else 1])
+    inner = ".".join(parts[:2]) in INNER
+    return ".".join(parts[: 2 if inner or parts[0] in CUT else 1])
 
 
 @cache
@@ -441,7 +447,7 @@ def test_heads_never_import_extract_and_nobody_imports_commands(file):
         assert "cli" not in rooms
 
 
-OPENS_MEDIA = ("extract.decode", "demo")
+OPENS_MEDIA = ("extract.decode", "datasets.synthetic")
 """The rooms that read media files, and that which makes some for the demo."""
 
 

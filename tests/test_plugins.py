@@ -51,6 +51,7 @@ def test_a_class_from_elsewhere_is_loaded_by_its_path():
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "emo.extract.executors.ray", raising=False)
     with pytest.raises(PluginError, match=r"pip install 'emo-pipeline\[ray\]'"):
         plugins.load("emo.extract.executors", "ray", Executor)
 

@@ -13,8 +13,8 @@ from transformers import PrinterCallback
 from emo.adapt.done import others_than, what_is_asked
 from emo.adapt.finish import Finished, finish
 from emo.adapt.folder import CHECKPOINTS, INPUTS, is_finished, prepare_folder
-from emo.adapt.layers import layers_again
 from emo.adapt.live import fill_inputs, live_of, note_other_ids, write_tokens
+from emo.adapt.method.layers import layers_again
 from emo.adapt.options import AdaptOptions
 from emo.adapt.start import start_of
 from emo.adapt.training.arguments import training_arguments

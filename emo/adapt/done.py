@@ -8,13 +8,13 @@ from typing import Any
 from emo.adapt.live import Live
 from emo.adapt.options import AdaptOptions
 from emo.errors import FitError
+from emo.machine.untrusted.documents import parse_checked, shortened
+from emo.machine.untrusted.files import read_regular
+from emo.machine.untrusted.kinds import AnyJson, Fields, MapOf
 from emo.manifest import Manifest
 from emo.store.adapted import ADAPTATION_FILE
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.untrusted.documents import parse_checked, shortened
-from emo.untrusted.files import read_regular
-from emo.untrusted.kinds import AnyJson, Fields, MapOf
 
 NOT_ASKED = {"report_to", "logging_steps", "save_steps", "save_total_limit", "trainer"}
 """Options that change no result, so that a repeated or resumed adaptation may change them."""

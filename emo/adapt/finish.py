@@ -24,7 +24,7 @@ from emo.adapt.folder import (
 )
 from emo.adapt.frozen import Frozen, frozen_run, request_of, scored
 from emo.adapt.live import Live, write_tokens
-from emo.adapt.method import Method
+from emo.adapt.method.method import Method
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start

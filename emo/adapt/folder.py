@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from emo.adapt.method import ADAPTER, Method
-from emo.adapt.targets import within
+from emo.adapt.method.method import ADAPTER, Method
+from emo.adapt.method.targets import within
 from emo.errors import FitError, system_reason
 from emo.extract.decode.content import SEEN_CONTENTS_FILE
 from emo.extract.models.model import Model

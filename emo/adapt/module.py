@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emo.adapt.method import batch_norms, named_networks
+from emo.adapt.method.method import batch_norms, named_networks
 from emo.adapt.training.clips import ClipBatch
 from emo.extract.backbone import Inputs
 from emo.extract.models.model import Model

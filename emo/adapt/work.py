@@ -11,7 +11,7 @@ import torch
 
 from emo.adapt.done import NOT_ASKED
 from emo.adapt.live import Live, readers_of, sample_inputs
-from emo.adapt.method import Method, apply_method, trained_count
+from emo.adapt.method.method import Method, apply_method, trained_count
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start

@@ -11,18 +11,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import emo.manifest
+from emo.api.frames import FRAME, text_table, with_index
 from emo.errors import ManifestError, plural
 from emo.manifest.clips import Clip, inspect_manifest, parse_rows
-from emo.manifest.rows import TextTable, rename, text_cell
+from emo.manifest.tables.text_table import TextTable, rename
 from emo.manifest.write import render_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emo.check.report import CheckReport
+    from emo.datasets.check.report import CheckReport
 
-FRAME = Path("DataFrame")
-"""Path of a manifest that was made of a DataFrame and not saved."""
 _COLUMNS = tuple(field.name for field in fields(Clip) if field.name not in ("id", "targets"))
 
 
@@ -59,7 +58,7 @@ class Manifest(emo.manifest.Manifest):
         Raises:
             ManifestError: no column of media or text, or a row that cannot be used.
         """
-        table = _text_table(_with_index(frame, columns))
+        table = text_table(with_index(frame, columns))
         made = cls._parsed(rename(table, columns, FRAME), Path(root))
         return cls.of(replace(made, columns=dict(columns)))
 
@@ -147,10 +146,10 @@ class Manifest(emo.manifest.Manifest):
         from emo.manifest.rows import read_rows
 
         where = Path(table) if isinstance(table, str | Path) else FRAME
-        read = read_rows(where) if isinstance(table, str | Path) else _text_table(table)
+        read = read_rows(where) if isinstance(table, str | Path) else text_table(table)
         frame = self.frame.reset_index()
         origins = [clip.video or clip.audio or clip.id for clip in self.clips]
-        rows = TextTable(_text_table(frame).columns, origins)
+        rows = TextTable(text_table(frame).columns, origins)
         joined, notes = join_table(rows, rename(read, columns, where), where, on=on)
         for note in notes[on is not None :]:  # the first says which column names the files
             warnings.warn(note, stacklevel=2)
@@ -192,7 +191,7 @@ class Manifest(emo.manifest.Manifest):
         """
         from emo.manifest.make import absolute_paths, save
 
-        rows = absolute_paths(_text_table(self.frame.reset_index()), self.root)
+        rows = absolute_paths(text_table(self.frame.reset_index()), self.root)
         made = Manifest.of(save(rows, Path(path), base=self.root))
         has_media = any(clip.video or clip.audio for clip in self.clips)
         if has_media and made.root.resolve() != Path(path).absolute().parent.resolve():
@@ -208,12 +207,12 @@ class Manifest(emo.manifest.Manifest):
 
         Args:
             options: ``fast``, ``workers``, ``target`` and ``task`` of
-                :func:`emo.check.report.check_manifest`.
+                :func:`emo.datasets.check.report.check_manifest`.
 
         Returns:
             A report: shown as a table, and as a DataFrame in ``frame``.
         """
-        from emo.check.report import check_manifest
+        from emo.datasets.check.report import check_manifest
 
         problems = []
         if self.path.is_file():
@@ -301,62 +300,4 @@ def plain_table(clips: "emo.manifest.Manifest | pd.DataFrame") -> TextTable:
     """
     if isinstance(clips, emo.manifest.Manifest):
         clips = Manifest.of(clips).frame
-    return _text_table(_with_index(clips, {}))
-
-
-def _text_table(frame: "pd.DataFrame") -> TextTable:
-    """Return the cells of a DataFrame as text.
-
-    Raises:
-        ManifestError: it is no DataFrame, or two columns have one name.
-    """
-    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
-        raise ManifestError(f"expected a DataFrame, got {type(frame).__name__}")
-    names = [str(name) for name in frame.columns]
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ManifestError(f"{FRAME}: two columns are called {twice[0]!r}; rename one")
-    columns: list[Any] = [frame.iloc[:, number] for number in range(len(names))]
-    for number, values in enumerate(columns):
-        if values.dtype in ("float16", "float32"):  # pandas would hand over the nearest float64
-            columns[number] = values.to_numpy()
-    origins = [f"row {number}" for number in range(1, len(frame) + 1)]
-    cells = {
-        name: [_cell(value, origin, name) for value, origin in zip(each, origins, strict=True)]
-        for name, each in zip(names, columns, strict=True)
-    }
-    return TextTable(cells, origins)
-
-
-def _with_index(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFrame":
-    """Return a DataFrame whose index, where it says something, is made columns.
-
-    Raises:
-        ManifestError: it is no DataFrame.
-    """
-    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
-        raise ManifestError(f"expected a DataFrame, got {type(frame).__name__}")
-    levels = [name for name in frame.index.names if name is not None]
-    new = [name for name in levels if name not in frame.columns]
-    if new:
-        frame = frame.reset_index(new)
-    labels = list(frame.index)
-    is_id = not levels and labels and all(isinstance(label, str) for label in labels)
-    if is_id and "id" not in [*frame.columns, *columns] and len(set(labels)) == len(labels):
-        frame = frame.assign(id=labels)
-    return frame
-
-
-def _cell(value: Any, origin: str, column: str) -> str:
-    """Return a value of a DataFrame as the text of a cell; a missing value is empty.
-
-    Raises:
-        ManifestError: it is a list, an object or bytes.
-    """
-    kind = type(value).__name__
-    if kind in ("NAType", "NaTType"):
-        return ""
-    if kind in ("float16", "float32") and not float(value).is_integer():
-        value = float(str(value))  # 0.1 and not the nearest float64, 0.10000000149
-    elif hasattr(value, "item"):
-        value = value.item()
-    return text_cell(value, FRAME, origin, column)
+    return text_table(with_index(clips, {}))

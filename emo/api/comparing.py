@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from emo.api.clips import FRAME, Clips, plain_table
+from emo.api.clips import Clips, plain_table
+from emo.api.frames import FRAME
 from emo.api.runs import FittedRun
 from emo.heads.runs.comparing.compare import Comparison, compare_runs
 from emo.heads.runs.comparing.formats import to_csv, to_json, to_latex, to_markdown

@@ -102,9 +102,9 @@ def import_file(
     ] = "16G",
 ) -> None:
     """Put features from another tool into a store."""
+    from emo.machine.untrusted.budget import parse_bytes
     from emo.manifest.exchange import write_manifest
     from emo.store.exchange.transfer import import_file
-    from emo.untrusted.budget import parse_bytes
 
     report = import_file(
         form, file, out, options=option, recipe=name, streams=stream, allow_pickle=allow_pickle,

@@ -138,10 +138,10 @@ def tar(
     """
     from emo.extract.decode.sources.bodies import body_of
     from emo.extract.decode.sources.tar_shard import members_of
+    from emo.machine.untrusted.addresses import checked_url, url_of
     from emo.manifest.make import save
     from emo.manifest.naming.facts import first_files
     from emo.manifest.naming.shards import Shard, expand_braces, is_usable_member, shard_rows
-    from emo.untrusted.addresses import checked_url, url_of
 
     notes: list[str] = []
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from emo.check.media import LONG_SECONDS, probe_all
+from emo.datasets.check.media import LONG_SECONDS, probe_all
 from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError, plural

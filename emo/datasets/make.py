@@ -16,7 +16,7 @@ from emo.errors import DatasetError, line_of, plural
 from emo.machine.table import format_table
 from emo.machine.whole_file import whole_file
 from emo.manifest.make import save
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 
 SHOWN_MISSING = 40
 """Largest number of missing files that the report lists."""

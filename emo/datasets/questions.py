@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from emo.datasets.dataset import DatasetCard, Download, Row, not_here
 from emo.datasets.tree import Tree
+from emo.machine.untrusted.kinds import Fields, ListOf, OneOf
 from emo.manifest.cells import SPLITS
 from emo.manifest.questions import OTHER_WORD, question_word
-from emo.untrusted.kinds import Fields, ListOf, OneOf
 
 _QUESTION = Fields(
     {"question": str, "answer": str, "video_id": OneOf((str, int))}, {"id": OneOf((str, int))}

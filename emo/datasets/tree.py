@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emo.errors import DatasetError
+from emo.machine.untrusted.documents import DocumentError, checked, parse_checked
+from emo.machine.untrusted.files import read_regular
+from emo.machine.untrusted.kinds import Shape
 from emo.manifest.folder import AUDIO, STILL, VIDEO, walk_folders
 from emo.manifest.rows import read_rows
-from emo.untrusted.documents import DocumentError, checked, parse_checked
-from emo.untrusted.files import read_regular
-from emo.untrusted.kinds import Shape
 
 MOST_TEXT_BYTES = 2**28
 """Largest text file of a download that is read, 256 MiB."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from emo.datasets.dataset import Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
+from emo.machine.untrusted.documents import shortened
 from emo.manifest.tasks import SEPARATOR
-from emo.untrusted.documents import shortened
 
 SUMMARY, TABULATED = "summaryTable.csv", "tabulatedVotes.csv"
 LETTERS = {

@@ -1,6 +1,6 @@
 """The manifest: the table of clips that every command starts from; read, make and write it.
 
-May import: errors, machine, plugins, store.backend, untrusted.
+May import: errors, machine, machine.untrusted, plugins, store.backend.
 Read first: clips.py.
 """
 

@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from emo.untrusted.addresses import below, checked_url, hide_secrets, is_url, parse_address, url_of
-from emo.untrusted.documents import short_repr
+from emo.machine.untrusted.addresses import (
+    below,
+    checked_url,
+    hide_secrets,
+    is_url,
+    parse_address,
+    url_of,
+)
+from emo.machine.untrusted.documents import short_repr
 
 SPLITS = ("train", "val", "test")
 """Splits that a clip can be of."""

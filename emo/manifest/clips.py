@@ -13,10 +13,17 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.addresses import (
+    checked_url,
+    is_url,
+    under_prefix,
+    url_of,
+    without_offset,
+)
+from emo.machine.untrusted.documents import short_repr, shortened
 from emo.manifest import cells
-from emo.manifest.rows import TextTable, read_rows, rename
-from emo.untrusted.addresses import checked_url, is_url, under_prefix, url_of, without_offset
-from emo.untrusted.documents import short_repr, shortened
+from emo.manifest.rows import read_rows
+from emo.manifest.tables.text_table import TextTable, rename
 
 COLUMNS = (
     "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",
@@ -37,7 +44,7 @@ class Clip:
     """Id of the clip, unique in the manifest."""
     video: str | None = None
     """Path of the video file relative to ``Manifest.root``, without ``..``, or its URL, see
-    :mod:`emo.untrusted.addresses`; it may hold audio."""
+    :mod:`emo.machine.untrusted.addresses`; it may hold audio."""
     audio: str | None = None
     """Path of a separate audio file; if given, audio is read from it and not from ``video``."""
     audio_channel: str = "mix"

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, shortened
+from emo.machine.untrusted.files import read_regular
 from emo.manifest import cells
 from emo.manifest.clips import Manifest
 from emo.manifest.make import save
-from emo.manifest.rows import TextTable, parse_json
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES, shortened
-from emo.untrusted.files import read_regular
+from emo.manifest.tables.json_lines import parse_json
+from emo.manifest.tables.text_table import TextTable
 
 PAIRS = "emotion-cause_pairs"
 DIALOGUE_COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")

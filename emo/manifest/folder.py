@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from emo.errors import EmoError, ManifestError
+from emo.machine.untrusted.addresses import hide_secrets, parse_address, url_of
 from emo.manifest.cells import inside
-from emo.manifest.rows import TextTable
-from emo.untrusted.addresses import hide_secrets, parse_address, url_of
+from emo.manifest.tables.text_table import TextTable
 
 VIDEO = (
     ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts",

@@ -8,13 +8,14 @@ from types import MappingProxyType
 
 from emo import plugins
 from emo.errors import ManifestError
+from emo.machine.untrusted.addresses import is_url, parse_address, under_prefix, url_of
 from emo.manifest import cells
 from emo.manifest.clips import COLUMNS, Manifest, parse_rows, read_manifest
 from emo.manifest.naming.named_folder import NamedFolder, named_folder
-from emo.manifest.rows import TextTable, read_rows, rename
+from emo.manifest.rows import read_rows
 from emo.manifest.spelling import alike, quoted
+from emo.manifest.tables.text_table import TextTable, rename
 from emo.manifest.write import write_rows
-from emo.untrusted.addresses import is_url, parse_address, under_prefix, url_of
 
 MEDIA = ("video", "audio")
 """Columns that hold paths of media."""

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from emo.manifest.numerals import MISSING_WORDS
+from emo.machine.untrusted.documents import short_repr
 from emo.manifest.spelling import SHOWN
+from emo.manifest.tables.numerals import MISSING_WORDS
 from emo.manifest.tasks import NONE, classes_in, some
-from emo.untrusted.documents import short_repr
 
 _MAY_BE_CLASSES = frozenset({"-", "?"})
 

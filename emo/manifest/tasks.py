@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from emo.manifest.numerals import MISSING_WORDS, MOSTLY, writing_of
+from emo.machine.untrusted.documents import short_repr
 from emo.manifest.spelling import SHOWN, alike, quoted
-from emo.untrusted.documents import short_repr
+from emo.manifest.tables.numerals import MISSING_WORDS, MOSTLY, writing_of
 
 CellTask = Literal["classify", "multilabel", "regress"]
 """A task that cells can suggest."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from emo.errors import ManifestError
 from emo.machine.whole_file import whole_file
-from emo.manifest.rows import MOST_ROW_BYTES, extension, has_long_line
+from emo.manifest.rows import extension
+from emo.manifest.tables.table_bytes import MOST_ROW_BYTES, has_long_line
 
 
 def write_rows(

@@ -82,7 +82,7 @@ def requests_of_run(run: Run, options: Sequence[str]) -> tuple[Request, ...]:
             "rows of a manifest name. Extract those clips with emo extract, and give a manifest of "
             "rows and the store: --manifest rows.csv --features STORE"
         )
-    from emo.extract.job.request import requests_of_recipes
+    from emo.extract.job.repeat_recipes import requests_of_recipes
 
     options = with_weights_beside(run.path, list(run.recipes), options)
     return requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)

@@ -12,6 +12,7 @@ from emo.errors import FitError, ManifestError, line_of, naming_file, plural
 from emo.heads.runs.files import MOST_PICTURED, file_name, kept_columns
 from emo.heads.runs.run import Run
 from emo.machine.table import format_table, json_text
+from emo.machine.untrusted.formulas import without_formula
 from emo.machine.whole_file import whole_file
 from emo.manifest import read_manifest
 from emo.manifest.rows import extension, read_rows
@@ -20,7 +21,6 @@ from emo.predict.media_files import manifest_of_files, manifest_of_folder
 from emo.predict.person import EVERYONE, Person
 from emo.predict.predicted import Predicted, predict_clips
 from emo.store.backend.location import Location
-from emo.untrusted.formulas import without_formula
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from emo.errors import MediaError
+from emo.machine.untrusted.addresses import is_url
 from emo.manifest import Clip, Manifest, parse_rows
 from emo.manifest.folder import folder_rows
-from emo.manifest.rows import TextTable
-from emo.untrusted.addresses import is_url
+from emo.manifest.tables.text_table import TextTable
 
 
 def manifest_of_folder(folder: Path) -> Manifest:

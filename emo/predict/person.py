@@ -12,9 +12,9 @@ from typing import Any
 from emo.errors import FitError
 from emo.heads.data.speakers import Speakers, speaker_names
 from emo.heads.runs.run import Run
+from emo.machine.untrusted.addresses import is_url
 from emo.manifest import Clip, Manifest
 from emo.predict.media_files import manifest_of_files, moved
-from emo.untrusted.addresses import is_url
 
 UNNAMED = "the speaker"
 """Name of the person where ``--like`` is given without ``--speaker``."""

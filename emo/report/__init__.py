@@ -1,8 +1,8 @@
 """The page of runs: facts are read from run folders, and a template writes them as one HTML file.
 
 May import: errors, extract.decode, extract.media, extract.transforms, heads.data, heads.metrics,
-heads.runs, machine, manifest, plugins, predict, ragged, score, store.adapted, store.recipe_folder,
-store.store, untrusted.
+    heads.runs, machine, machine.untrusted, manifest, plugins, predict, ragged, score,
+    store.adapted, store.recipe_folder, store.store.
 Read first: facts.py.
 
 Two calls make a page::

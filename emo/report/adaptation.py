@@ -6,10 +6,10 @@ from typing import Any
 
 from emo.errors import FitError
 from emo.heads.runs.files import RUN_FILE
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, DocumentError, parse_checked
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.kinds import AnyJson, Fields, MapOf, Where
 from emo.store.adapted import ADAPTATION_FILE
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES, DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import AnyJson, Fields, MapOf, Where
 
 ADAPTED_RUN = "run"
 """Name of the folder of the run in the folder of an adaptation."""

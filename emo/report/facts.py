@@ -9,6 +9,7 @@ from emo.errors import FitError, OptionError, plural
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import RUN_FILE, read_document, shown_path
+from emo.machine.untrusted.documents import shortened
 from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
 from emo.report.board import BoardFacts, board_facts
@@ -22,7 +23,6 @@ from emo.report.sections.cards import Suspect, suspects_of
 from emo.report.sections.cautions import cautions_of
 from emo.report.sections.clip_table import ClipTable, clip_table
 from emo.report.sections.run_facts import RunFacts, run_facts
-from emo.untrusted.documents import shortened
 
 
 @dataclass(frozen=True, eq=False)

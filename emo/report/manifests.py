@@ -8,7 +8,7 @@ from typing import Any
 from emo.errors import EmoError, MediaError, OptionError
 from emo.heads.data.interval_groups import value_of
 from emo.manifest import Clip, Manifest, read_manifest
-from emo.manifest.spreadsheet import table_file, table_sha256
+from emo.manifest.tables.spreadsheet import table_file, table_sha256
 from emo.report.names import without_folders
 from emo.report.options import ReportOptions
 

@@ -11,8 +11,8 @@ from emo.errors import FitError, plural
 from emo.heads.metrics import classes as metrics
 from emo.heads.runs.comparing.scored_rows import numbers_of, rows_by_seed, with_others
 from emo.heads.runs.comparing.scored_run import ScoredRun
+from emo.machine.untrusted.documents import shortened
 from emo.manifest.tasks import NONE, SEPARATOR
-from emo.untrusted.documents import shortened
 
 DECIMALS = 3
 """Number of decimals of scores."""

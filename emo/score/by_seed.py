@@ -8,10 +8,10 @@ import numpy as np
 
 from emo.errors import ScoreError
 from emo.heads.metrics.by_column import ScoresByValue, scores_by_value
-from emo.manifest.rows import TextTable
-from emo.score.answers import Answers, answers_of, check_cells
-from emo.score.gold import Gold
+from emo.manifest.tables.text_table import TextTable
 from emo.score.metrics import Metric, headline_interval, score_cells
+from emo.score.readers.answers import Answers, answers_of, check_cells
+from emo.score.readers.gold import Gold
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from emo.errors import ScoreError, listed
 from emo.manifest.missing import missing_fault
 from emo.manifest.tasks import number_fault, parts
-from emo.score.gold import Gold
 from emo.score.metrics import Metric
+from emo.score.readers.gold import Gold
 
 
 def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from emo.errors import EmoError
 from emo.manifest.tasks import parts
-from emo.score.gold import Gold
 from emo.score.metrics import Metric, metric_of_labels
-from emo.score.run_folder import is_run, task_and_classes
+from emo.score.readers.gold import Gold
+from emo.score.readers.run_folder import is_run, task_and_classes
 
 _METRIC_OF_TASK = {"multilabel": "multilabel", "regress": "regression", "classify": "weighted_f1"}
 """Task of a run's target -> the usual metric."""

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from emo.errors import FitError, ScoreError
-from emo.score.answers import read_json
-from emo.score.gold import Gold
 from emo.score.metrics import Metric
 from emo.score.pairs import check_conversations
-from emo.score.run_folder import conversations_of, is_run
+from emo.score.readers.answers import read_json
+from emo.score.readers.gold import Gold
+from emo.score.readers.run_folder import conversations_of, is_run
 from emo.score.semeval import score_pairs, score_spans
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from emo.errors import ScoreError, listed
 from emo.heads.runs.ranks import has_ranks
-from emo.manifest.spreadsheet import table_file
-from emo.score.answers import prediction_parts
-from emo.score.run_folder import is_run
+from emo.manifest.tables.spreadsheet import table_file
+from emo.score.readers.answers import prediction_parts
+from emo.score.readers.run_folder import is_run
 
 FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".npz")
 """Extensions of files of predictions."""

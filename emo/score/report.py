@@ -10,8 +10,8 @@ from emo.errors import line_of, listed, plural
 from emo.heads.metrics.by_column import ScoresByValue, cut_line, table_rows
 from emo.heads.metrics.measures import title_of
 from emo.machine.table import fit_lines, format_table, json_text
-from emo.score.answers import ALL
-from emo.score.columns import ColumnsRead
+from emo.score.readers.answers import ALL
+from emo.score.readers.columns import ColumnsRead
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ import numpy as np
 from emo.errors import ScoreError
 from emo.heads.metrics.retrieval import RankCounts, rank_intervals, ranks_of_matrix
 from emo.heads.runs.ranks import RANKS_FILE, has_ranks, read_ranks
-from emo.manifest.rows import TextTable
-from emo.score.answers import ALL, IDS, find_column, read_table, split_of
-from emo.score.gold import chosen_split
-from emo.score.matrices import ScoreMatrix, read_matrix
+from emo.manifest.tables.text_table import TextTable
+from emo.score.readers.answers import ALL, IDS, find_column, read_table, split_of
+from emo.score.readers.gold import chosen_split
+from emo.score.readers.matrices import ScoreMatrix, read_matrix
 from emo.score.report import Scored
 
 TRUTH_COLUMNS = ("clip", "item", "video_id", "video", "truth", "gold")

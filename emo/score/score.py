@@ -6,20 +6,20 @@ from pathlib import Path
 
 from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
-from emo.manifest.spreadsheet import table_file
-from emo.score.alpro import read_answers
-from emo.score.answers import IDS, find_column
+from emo.manifest.tables.spreadsheet import table_file
 from emo.score.by_seed import score_seeds
 from emo.score.check import check_gold, check_labels
 from emo.score.choose import allowed_classes, classes_of_runs, metric_for, usual_metric
-from emo.score.columns import ColumnsRead, prediction_column
 from emo.score.conversations import score_conversations
-from emo.score.gold import Gold, read_gold
 from emo.score.listing import FILE_ENDINGS, is_scored_folder, other_folders, predictions_in
 from emo.score.metrics import Metric, find_metric
+from emo.score.readers.alpro import read_answers
+from emo.score.readers.answers import IDS, find_column
+from emo.score.readers.columns import ColumnsRead, prediction_column
+from emo.score.readers.gold import Gold, read_gold
+from emo.score.readers.run_folder import answers_of_run, is_run, target_of
 from emo.score.report import Scored, ScoreReport, ranked_results
 from emo.score.retrieval import score_ranks, truth_of
-from emo.score.run_folder import answers_of_run, is_run, target_of
 
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
 """Exceptions that mean: this file or run cannot be scored."""

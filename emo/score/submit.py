@@ -8,7 +8,7 @@ from typing import Any
 
 from emo.errors import ScoreError, naming_file, plural
 from emo.machine.whole_file import whole_file
-from emo.score.run_folder import conversations_of, utterances_of
+from emo.score.readers.run_folder import conversations_of, utterances_of
 from emo.score.semeval import EMOTIONS
 
 PAIRS_FILE = "Subtask_2_pred.json"

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import read_regular
 from emo.store.backend.location import Location, file_names
 from emo.store.recipe import Recipe
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import read_regular
 
 ADAPTATION_FILE, SEEN_CLIPS_FILE, NEW_WEIGHTS = "adapt.json", "clips.csv", "weights"
 """Names in a folder of `emo adapt`: what was done, the clips that the weights saw, the weights."""

@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.kinds import Fields, ListOf
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location, file_names
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.kinds import Fields, ListOf
 
 ERASED = ".erased"
 """Folder in a store with the hashes of erased ids, and the state of an erasure at work."""

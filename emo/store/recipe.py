@@ -11,8 +11,8 @@ import numpy as np
 
 import emo
 from emo.errors import StoreError
-from emo.untrusted.documents import shortened
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, problem
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, problem
 
 IMPORTED = "import-"
 """Start of the backbone's name in recipes of imported tokens; the file format's name follows."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import DocumentError, parse_checked, read_checked
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.adapted import SeenClips, read_seen
@@ -21,7 +22,6 @@ from emo.store.lazy import LazyIds
 from emo.store.part.zip import GoneError
 from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe, joined_versions
 from emo.store.recipe_parts import RecipeParts
-from emo.untrusted.documents import DocumentError, parse_checked, read_checked
 
 _NEAR_IDS = 1000
 """Largest number of ids among which an error message looks for a similar one; among a million that

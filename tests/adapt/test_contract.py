@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from emo import plugins
-from emo.adapt.method import apply_method, named_parameters
+from emo.adapt.method.method import apply_method, named_parameters
 from emo.adapt.module import AdaptModule, ragged_of
 from emo.adapt.options import AdaptOptions
 from emo.adapt.training.clips import ClipBatch

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from emo.adapt.method import apply_method
+from emo.adapt.method.method import apply_method
 from emo.adapt.options import AdaptOptions
 from emo.adapt.planning.activations import kept_bytes
 from emo.adapt.planning.dry_run import dry_run, typical_seconds
@@ -182,7 +182,7 @@ def test_peak_memory_is_that_of_the_forecast(method, tmp_path):
 
 
 def real_bytes(model, options, batch):
-    from emo.adapt.layers import layers_again
+    from emo.adapt.method.layers import layers_again
 
     kept = {}
 

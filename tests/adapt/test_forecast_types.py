@@ -4,7 +4,7 @@ import pytest
 import torch
 import transformers as hf
 
-from emo.adapt.method import apply_method
+from emo.adapt.method.method import apply_method
 from emo.adapt.options import AdaptOptions
 from emo.adapt.planning import activations
 from emo.extract.backbones.hf import HF, HFOptions

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emo.adapt.method import apply_method, named_parameters
+from emo.adapt.method.method import apply_method, named_parameters
 from emo.adapt.options import AdaptOptions
 from emo.errors import OptionError
 from tests.adapt.conftest import NAMES, inputs, tiny

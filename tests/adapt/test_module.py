@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from emo import plugins
-from emo.adapt.layers import layers_again
-from emo.adapt.method import apply_method
+from emo.adapt.method.layers import layers_again
+from emo.adapt.method.method import apply_method
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
 from emo.adapt.training.clips import PADDING, ClipBatch, EpochOrder, TrainClips

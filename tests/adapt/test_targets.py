@@ -7,7 +7,7 @@ import torch
 import transformers as hf
 
 from emo.adapt.folder import write_adapters
-from emo.adapt.method import apply_method, named_parameters
+from emo.adapt.method.method import apply_method, named_parameters
 from emo.adapt.options import AdaptOptions
 from emo.errors import OptionError
 from tests.adapt.conftest import inputs

@@ -8,8 +8,8 @@ import pytest
 
 from emo.datasets.make import DatasetRequest, make_manifest
 from emo.errors import DatasetError
+from emo.machine.untrusted.plain_pickle import PlainPickleError, read_plain_pickle
 from emo.manifest.questions import question_word
-from emo.untrusted.plain_pickle import PlainPickleError, read_plain_pickle
 from tests.datasets.trees import TREES, rows_of
 
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from emo.demo.dataset import write_dataset
-from emo.demo.run import (
+from emo.commands.demo import (
     HEAD,
     STREAMS_OF_MODALITY,
     face_share,
@@ -14,6 +13,7 @@ from emo.demo.run import (
     rotation_rows,
     rotations,
 )
+from emo.datasets.synthetic.dataset import write_dataset
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions

@@ -12,7 +12,7 @@ from emo.extract.backbone import Backbone, recipe_options
 from emo.extract.backbones.classic import Classic, ClassicOptions
 from emo.extract.backbones.hf import HF
 from emo.extract.backbones.logmel import LogMel, LogMelOptions, standardised
-from emo.extract.job.request import requests_of_recipes
+from emo.extract.job.repeat_recipes import requests_of_recipes
 from emo.extract.media import Media
 from emo.extract.transforms.trim import energy_bounds
 from tests.make_hf import SMALL, load, write

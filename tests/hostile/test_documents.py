@@ -141,11 +141,11 @@ def test_only_scripts_of_jobs_with_code_pass_the_consent_on(plan):
 
 def test_every_document_that_names_a_plugin_is_given_to_load():
     """Where these names come from a file, ``plugins.load`` must know which file it is."""
-    from emo.extract.job import request
+    from emo.extract.job import repeat_recipes, request
     from emo.heads.runs import run as run_file
 
-    for module, calls in ((request, 2), (run_file, 1)):
+    for module, calls in ((request, 1), (repeat_recipes, 1), (run_file, 1)):
         assert Path(module.__file__).read_text().count("document=") >= calls
     with pytest.raises(TypeError, match="document"):
-        request.requests_of_recipes({})
+        repeat_recipes.requests_of_recipes({})
     assert "PluginError" in Run.load.__doc__

@@ -20,12 +20,12 @@ import pytest
 import zarr
 
 from emo.errors import EmoError
+from emo.machine.untrusted.foreign import foreign_file
 from emo.store import Store
 from emo.store.exchange import hdf5_checks, named_arrays
 from emo.store.exchange.transfer import import_file
 from emo.store.exchange.zarr_metadata import claimed_bytes
 from emo.store.interop.zarr import Zarr
-from emo.untrusted.foreign import foreign_file
 from tests.hostile.build import assert_line, refused
 
 LIMIT = 2**24

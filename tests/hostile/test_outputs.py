@@ -13,8 +13,8 @@ import pytest
 
 from emo.errors import EmoError, StoreError
 from emo.extract.backbones.openclip import OpenClip
-from emo.extract.models import weights
-from emo.extract.models.weights import file_hash
+from emo.extract.models import file_hashes
+from emo.extract.models.file_hashes import file_hash
 from emo.predict import file
 
 
@@ -127,7 +127,7 @@ def test_rehash_reads_weights_although_nothing_seems_to_have_changed(emo, tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "tiny").mkdir()
     OpenClip.write_tiny(tmp_path / "tiny")
-    monkeypatch.setattr(weights, "_QUICK_BYTES", 0)
+    monkeypatch.setattr(file_hashes, "_QUICK_BYTES", 0)
     command = ("weights", "check", "openclip", "-o", f"weights={tmp_path / 'tiny'}")
     right = emo(*command)[1]
     cache = tmp_path / "cache" / "emo" / "weights.json"

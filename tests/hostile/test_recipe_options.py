@@ -10,9 +10,10 @@ from emo.errors import EmoError, MediaError
 from emo.extract.backbones.classic import Classic, ClassicOptions
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import ClipSource
-from emo.extract.job.request import Request, make_request, requests_of_recipes
+from emo.extract.job.repeat_recipes import requests_of_recipes
+from emo.extract.job.request import Request, make_request
 from emo.extract.media import FaceRule, Media, Needs, Uniform
-from emo.extract.worker.prepare import ClipPreparer
+from emo.extract.worker.decoding.prepare import ClipPreparer
 from emo.store.recipe import Recipe
 from tests.hostile.build import refused
 from tests.hostile.test_media_bombs import film

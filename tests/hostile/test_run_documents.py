@@ -14,7 +14,7 @@ from emo.heads.runs.files import files_of_others, read_document
 from emo.heads.runs.run import Run
 from emo.heads.runs.test_ledger import LEDGER, record_scoring
 from emo.heads.training.checkpoint import open_checkpoints
-from emo.score.run_folder import conversations_of, kept_seed, task_and_classes
+from emo.score.readers.run_folder import conversations_of, kept_seed, task_and_classes
 from emo.store import Store
 from tests.hostile.build import refused
 from tests.hostile.documents import (

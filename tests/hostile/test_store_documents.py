@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import read_checked
+from emo.machine.untrusted.kinds import AnyJson
 from emo.store import Store
 from emo.store.maintain.verify import verify
-from emo.untrusted.documents import read_checked
-from emo.untrusted.kinds import AnyJson
 from tests.hostile.build import assert_line, refused, with_attributes
 from tests.make_store import noise
 

@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 
 from emo import plugins
+from emo.datasets.synthetic.dataset import is_complete
 from emo.datasets.tree import list_tree
 from emo.datasets.votes import TABULATED, Votes
-from emo.demo.dataset import is_complete
 from emo.errors import StoreError
-from emo.extract.models import weights
-from emo.extract.models.checkpoint import read_config, read_tensor, read_tensors
+from emo.extract.models import file_hashes, weights
+from emo.extract.models.tensor_files.checkpoint import read_config, read_tensor, read_tensors
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
-from emo.manifest import inspect_manifest, read_manifest, rows
+from emo.machine.untrusted import files
+from emo.manifest import inspect_manifest, read_manifest
 from emo.manifest.annotations.collect import from_annotations
 from emo.manifest.annotations.format import AnnotationFormat
 from emo.manifest.conversations import conversation_rows, from_conversations
 from emo.manifest.rows import read_rows
-from emo.score.answers import read_table
+from emo.manifest.tables import parquet
+from emo.score.readers.answers import read_table
 from emo.store.interop.mertools import Mertools
-from emo.untrusted import files
 from tests.hostile.build import refused
 from tests.hostile.documents import DAMAGES, DEEP, damage, is_line_or_fine, variants, write
 
@@ -139,7 +140,7 @@ def test_a_text_in_every_row_of_a_parquet_file_is_counted(tmp_path, monkeypatch)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    monkeypatch.setattr(rows, "MOST_TABLE_BYTES", 2**20)
+    monkeypatch.setattr(parquet, "MOST_TABLE_BYTES", 2**20)
     text = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000), pa.array(["x" * 2_000]))
     pq.write_table(pa.table({"text": text}), tmp_path / "m.parquet")
     assert (tmp_path / "m.parquet").stat().st_size < 10_000
@@ -285,12 +286,12 @@ def test_damaged_notes_about_weights_are_not_used(tmp_path, monkeypatch, file, n
     main.write_text("0123abc")
     hashes = tmp_path / "hashes.json"
     write(hashes, {"facts": "hash"})
-    monkeypatch.setattr(weights, "_hash_file", lambda: hashes)
+    monkeypatch.setattr(file_hashes, "_hash_file", lambda: hashes)
     assert weights._snapshot("a/b").name == "0123abc"
-    assert weights._remembered() == {"facts": "hash"}
+    assert file_hashes._remembered() == {"facts": "hash"}
     damage(main if file == "main" else hashes, name)
     assert weights._snapshot("a/b").is_relative_to(tmp_path / "models--a--b")
-    assert weights._remembered() in ({}, {"facts": "hash"})
+    assert file_hashes._remembered() in ({}, {"facts": "hash"})
 
 
 @pytest.mark.parametrize("text", ["../../../etc", "/etc", "..", "a/b", "\0"])

@@ -10,8 +10,9 @@ from openpyxl.utils import get_column_letter
 
 from emo.errors import ManifestError
 from emo.heads.runs.files import kept_columns
-from emo.manifest import read_manifest, spreadsheet
+from emo.manifest import read_manifest
 from emo.manifest.rows import read_rows
+from emo.manifest.tables import spreadsheet
 
 
 def write(path, *rows, title="Sheet", book=None):

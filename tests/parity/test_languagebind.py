@@ -8,7 +8,7 @@ import torch
 
 from emo.errors import WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
-from emo.extract.models.checkpoint import read_tensors
+from emo.extract.models.tensor_files.checkpoint import read_tensors
 from emo.extract.networks.languagebind.checkpoint import (
     Config,
     text_tower,

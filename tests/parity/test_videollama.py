@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from emo.errors import WeightsError
 from emo.extract.backbones.videollama import VideoLlama, VideoLlamaOptions
-from emo.extract.models.checkpoint import read_config
+from emo.extract.models.tensor_files.checkpoint import read_config
 from emo.extract.models.weights import locate_weights
 from emo.extract.networks.videollama.checkpoint import (
     PREFIXES,

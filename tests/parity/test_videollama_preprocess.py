@@ -10,7 +10,7 @@ from emo.extract.decode.decode import load_media
 from emo.extract.decode.sound.audio import read_audio
 from emo.extract.decode.source import ClipSource
 from emo.extract.media import Needs, Strided
-from emo.extract.models.checkpoint import read_config
+from emo.extract.models.tensor_files.checkpoint import read_config
 from emo.extract.networks.imagebind.inputs import (
     IMAGEBIND_RATE,
     imagebind_log_mel,

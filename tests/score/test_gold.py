@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emo.score.gold import Gold
+from emo.score.readers.gold import Gold
 from tests.score.make import make_run, write
 
 CLIPS = [("a", 0.5), ("b", -0.25)]

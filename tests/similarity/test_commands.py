@@ -175,7 +175,7 @@ def test_other_weights_are_refused(emo_store, tmp_path):
 
 
 def test_a_stream_without_a_space_is_searched_by_clips(emo_store, monkeypatch):
-    monkeypatch.setattr("emo.extract.job.text_request.spaces_of", lambda recipe: {})
+    monkeypatch.setattr("emo.predict.similarity.text_tower.spaces_of", lambda recipe: {})
     code, _, err = emo_store("search", "features", "aloud", *WORDS)
     assert code == 1
     assert "no space that texts are put into" in " ".join(err.split())

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from emo.adapt.layers import layers_again
-from emo.adapt.method import batch_norms, named_networks
+from emo.adapt.method.layers import layers_again
+from emo.adapt.method.method import batch_norms, named_networks
 from emo.adapt.module import without_masks
 from emo.adapt.options import AdaptOptions
 from emo.extract.backbone import Inputs

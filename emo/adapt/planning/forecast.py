@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from emo import plugins
-from emo.adapt.method import apply_method, named_networks
+from emo.adapt.method.method import apply_method, named_networks
 from emo.adapt.options import AdaptOptions
 from emo.adapt.planning.activations import count_of, kept_bytes
 from emo.adapt.planning.published import with_published

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from emo.errors import FitError, OptionError
+from emo.machine.untrusted.documents import parse_checked
+from emo.machine.untrusted.files import read_regular
+from emo.machine.untrusted.kinds import Fields, MapOf
 from emo.machine.whole_file import whole_file
-from emo.untrusted.documents import parse_checked
-from emo.untrusted.files import read_regular
-from emo.untrusted.kinds import Fields, MapOf
 
 BEST = "best-{}.pt"
 """Name of the file with what was trained at the step that is best on val."""

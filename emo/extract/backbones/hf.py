@@ -26,10 +26,10 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import BasePart, Model
 from emo.extract.models.rewrite import check_merged, write_layout
 from emo.extract.models.skeleton import locate_configs, tensor_paths
+from emo.extract.models.tensor_files.checkpoint import read_config
 from emo.extract.models.weights import Found, Weights, locate_weights
 from emo.extract.networks.hf.files import HF_FILES
 from emo.extract.networks.hf.inputs import reader_of

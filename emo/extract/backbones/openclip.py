@@ -19,12 +19,12 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.models.checkpoint import fill, read_config, read_tensors, why_unread
 from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.rewrite import Changes, changes_by_name, is_same, stored
 from emo.extract.models.skeleton import tensor_paths
 from emo.extract.models.spaces import calibration_facts, space_of_weights
+from emo.extract.models.tensor_files.checkpoint import fill, read_config, read_tensors, why_unread
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.hf.no_code import no_foreign_code
 from emo.extract.transforms.words_read import words_lacking

@@ -17,10 +17,10 @@ from torch.nn.functional import interpolate
 from emo.errors import WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
-from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.skeleton import locate_configs
+from emo.extract.models.tensor_files.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
 from emo.extract.transforms.audio import resample_audio

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
-from emo.extract.models.checkpoint import fill, read_tensors
 from emo.extract.models.model import Model
 from emo.extract.models.options import FaceModelOptions
+from emo.extract.models.tensor_files.checkpoint import fill, read_tensors
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 

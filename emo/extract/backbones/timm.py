@@ -17,9 +17,9 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Uniform, window_starts
-from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model
 from emo.extract.models.options import FaceModelOptions
+from emo.extract.models.tensor_files.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.log_mel_picture import PICTURE_SECONDS, pictures_of
 from emo.store.recipe import StreamSpec

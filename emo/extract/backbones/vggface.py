@@ -14,9 +14,9 @@ from torch.nn.functional import normalize
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.models.checkpoint import fill, read_tensors
 from emo.extract.models.model import Model
 from emo.extract.models.options import FaceModelOptions
+from emo.extract.models.tensor_files.checkpoint import fill, read_tensors
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 

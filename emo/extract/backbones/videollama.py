@@ -25,9 +25,9 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.checkpoint import read_config, read_tensors
 from emo.extract.models.model import Forward, Model
 from emo.extract.models.rewrite import Changes, changes_by_name
+from emo.extract.models.tensor_files.checkpoint import read_config, read_tensors
 from emo.extract.models.weights import Found, Weights
 from emo.extract.networks.imagebind.inputs import IMAGEBIND_RATE, spectrograms
 from emo.extract.networks.videollama.options import VideoLlamaOptions

@@ -2,6 +2,7 @@
 
 This is the only folder that opens media files (PyAV).
 
-May import: errors, extract.faces, extract.media, machine, manifest, store.backend, untrusted.
+May import: errors, extract.faces, extract.media, machine, machine.untrusted, manifest,
+    store.backend.
 Read first: decode.py.
 """

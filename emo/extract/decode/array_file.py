@@ -10,9 +10,9 @@ import numpy as np
 
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.media import Needs
+from emo.machine.untrusted.files import open_regular
+from emo.machine.untrusted.npy import array_header
 from emo.manifest.cells import ARRAYS, inside
-from emo.untrusted.files import open_regular
-from emo.untrusted.npy import array_header
 
 
 def read_array(

@@ -12,7 +12,7 @@ from emo.extract.decode.budget import MOST_PIXELS, check_pixels
 from emo.extract.decode.pictures.tiles import refuse_tiles
 from emo.extract.decode.sources.media_file import FarFile, MediaPath
 from emo.machine.libraries import late
-from emo.untrusted.files import kind_of_file
+from emo.machine.untrusted.files import kind_of_file
 
 if TYPE_CHECKING:
     import av

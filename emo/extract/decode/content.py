@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from emo.errors import WeightsError
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import read_regular
 from emo.manifest import Clip
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import read_regular
 
 SEEN_CONTENTS_FILE = "contents.csv"
 """Name of the file in a folder of `emo adapt`."""

@@ -11,8 +11,6 @@ import numpy as np
 
 from emo.extract.decode.decode import (
     NO_VIDEO,
-    Pictures,
-    View,
     budget_of,
     check_file_size,
     load_each,
@@ -20,6 +18,7 @@ from emo.extract.decode.decode import (
     sound_of,
 )
 from emo.extract.decode.kept_file import KeptFile
+from emo.extract.decode.pictures.clip_pictures import Pictures, View
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.display import StoredFrame
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames

@@ -2,7 +2,7 @@
 
 No model library is imported here, so that it works on a login node.
 
-May import: errors, extract.backbone, extract.decode, extract.media, extract.models, machine,
-manifest, plugins, store.backend, store.part, store.recipe, store.store, untrusted.
+May import: errors, extract.backbone, extract.decode, extract.models, machine,
+    machine.untrusted, manifest, plugins, store.backend, store.part, store.recipe, store.store.
 Read first: folder.py.
 """

@@ -9,8 +9,8 @@ from typing import Any
 
 from emo.errors import EmoError, OptionError
 from emo.extract.backbone import Backbone, recipe_of
+from emo.machine.untrusted.documents import shortened
 from emo.store.recipe import Recipe
-from emo.untrusted.documents import shortened
 
 MOST_NUMBER = 1_000_000
 """Largest number that an option of a backbone of emo may have in a document."""

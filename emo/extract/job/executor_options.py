@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from emo.errors import OptionError
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 _T = TypeVar("_T")
 

@@ -18,15 +18,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import emo
 from emo.errors import EmoError, OptionError
-from emo.extract.decode.budget import MOST_CLIP_BYTES
-from emo.extract.decode.limits import MediaLimits
 from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.files.files_of import files_of
+from emo.extract.job.files.job_document import (
+    FORMAT,
+    JOB,
+    MOST_LINE_BYTES,
+    OFFSETS,
+    job_from_json,
+    job_to_json,
+)
 from emo.extract.job.files.job_files import JobFiles
 from emo.extract.job.files.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
-from emo.extract.job.job_document import JOB, MOST_LINE_BYTES, OFFSETS
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.paths import (
     JOB_FILE,
@@ -40,23 +44,20 @@ from emo.extract.job.paths import (
     short,
 )
 from emo.extract.job.plan import PartPlan
-from emo.extract.job.request import Job, JobError, PartFiles, Request
-from emo.store.backend.commit import cannot_write
-from emo.store.backend.location import Location, location
-from emo.store.recipe import Recipe
-from emo.untrusted.documents import (
+from emo.extract.job.request import Job, JobError
+from emo.machine.untrusted.documents import (
     MOST_DOCUMENT_BYTES,
     DocumentError,
     checked,
     parse_checked,
     shortened,
 )
-from emo.untrusted.kinds import Fields, Shape
+from emo.machine.untrusted.kinds import Fields, Shape
+from emo.store.backend.commit import cannot_write
+from emo.store.backend.location import Location, location
 
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
 
-FORMAT = 1
-"""Version of the job folder's format."""
 _AGAIN = "plan the job again with `emo extract`, which keeps what is committed"
 
 
@@ -193,7 +194,7 @@ def write_job(
         clips: list[int] = []
         offsets = write_lines(files, _counted(parts, clips))
         files.write("offsets.json", (json.dumps(offsets) + "\n").encode())
-        document = _document(job, len(offsets)) | {
+        document = job_to_json(job, len(offsets)) | {
             "clips": sum(clips), "executor": executor, "workers": workers,
             "resources": dict(executor_options),
         }  # fmt: skip
@@ -274,7 +275,7 @@ def _open(path: Location) -> JobFolder:
     try:
         return JobFolder(
             path,
-            _job_of(document),
+            job_from_json(document),
             tuple(offsets),
             document["executor"],
             document["workers"],
@@ -326,69 +327,6 @@ def _counted(parts: Iterable[PartPlan], clips: list[int]) -> Iterator[PartPlan]:
     for part in parts:
         clips.append(len(part.clips))
         yield part
-
-
-def _document(job: Job, parts: int) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "emo": emo.__version__,
-        "parts": parts,
-        "store": str(job.store.absolute()),
-        "root": os.path.abspath(job.root),
-        "device": job.device,
-        "batch_clips": job.batch_clips,
-        "batch_size": job.batch_size,
-        "strict_media": job.is_strict,
-        "clip_bytes": job.clip_bytes,
-        "hosts": list(job.hosts),
-        "limits": job.limits.to_json(),
-        "backbones": [
-            {
-                "name": request.name,
-                "plugin": request.plugin,
-                "options": request.options,
-                "recipe": request.recipe.to_json(),
-            }
-            for request in job.requests
-        ],
-        **({"files": _files_document(job.files)} if job.files else {}),
-    }
-
-
-def _files_document(files: PartFiles) -> dict[str, Any]:
-    return {
-        "maker": files.maker,
-        "folder": str(files.folder.absolute()),
-        "classes": list(files.classes),
-        "options": dict(files.options),
-    }
-
-
-def _job_of(document: Mapping[str, Any]) -> Job:
-    files = document.get("files")
-    if not files and not document["backbones"]:
-        raise ValueError("backbones: expected a list of at least one backbone")
-    return Job(
-        root=Path(document["root"]),
-        store=location(document["store"]),
-        requests=tuple(
-            Request(
-                **{**backbone, "recipe": Recipe.from_json(backbone["recipe"])},
-                planned_by=shortened(str(document.get("emo", "")), 20),
-            )
-            for backbone in document["backbones"]
-        ),
-        device=document["device"],
-        batch_clips=document["batch_clips"],
-        batch_size=document["batch_size"],
-        is_strict=document.get("strict_media", False),  # older job folders lack these
-        clip_bytes=document.get("clip_bytes", MOST_CLIP_BYTES),
-        hosts=tuple(document.get("hosts", ())),
-        files=files and PartFiles(
-            files["maker"], location(files["folder"]), tuple(files["classes"]), files["options"]
-        ),
-        limits=MediaLimits.from_json(document.get("limits", {})),
-    )  # fmt: skip
 
 
 def update_job(

@@ -17,12 +17,12 @@ from typing import Any
 
 from emo.errors import StoreError, plural
 from emo.extract.job.files.files_of import files_of
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.files import UnfitFileError
+from emo.machine.untrusted.kinds import Fields, ListOf, OneOf
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location
 from emo.store.backend.process_identity import host, is_process_alive, this_process
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError
-from emo.untrusted.kinds import Fields, ListOf, OneOf
 
 LOGS = "logs"
 """Folder of the workers' logs in the job folder."""

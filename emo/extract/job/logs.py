@@ -13,10 +13,10 @@ from typing import Any, Self
 from emo.extract.job.files.files_of import files_of
 from emo.extract.job.journal import FRESH_SECONDS, log_name, me
 from emo.extract.job.timings import StageTotals, WorkTotals
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.kinds import Fields, ListOf, MapOf, Where
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.kinds import Fields, ListOf, MapOf, Where
 
 BEAT_SECONDS = FRESH_SECONDS / 4
 """How often a living worker updates the time of its log file."""

@@ -18,11 +18,11 @@ from emo.errors import OptionError, PluginError
 from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.paths import JOB_FILE
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES
+from emo.machine.untrusted.files import read_regular
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.https import allowed_hosts
 from emo.store.backend.location import Location
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES
-from emo.untrusted.files import read_regular
 
 SIGNATURE = "job.sig"
 """File beside ``job.json`` that holds its signature."""

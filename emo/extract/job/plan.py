@@ -15,9 +15,9 @@ import numpy as np
 from emo.errors import EmoError, plural
 from emo.extract.decode.source import source_hash
 from emo.extract.job.request import Job, Request
+from emo.machine.untrusted.addresses import Address, is_url, parse_address
 from emo.manifest import Clip
 from emo.store.store import RecipeFolder
-from emo.untrusted.addresses import Address, is_url, parse_address
 
 Changed = Literal["stop", "redo", "keep"]
 """What to do with clips whose row or file changed since they were extracted (``--changed``)."""

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.errors import EmoError
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.kinds import Fields, Where
 from emo.store.backend.location import Location
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import Fields, Where
 
 SUBMISSIONS = "submissions.jsonl"
 """File in the job folder with a line for every array that was submitted."""

@@ -2,7 +2,7 @@
 
 It also forms batches and sets precision and device. It knows no modality and no job.
 
-May import: errors, extract.backbone, extract.media, machine, plugins, store.adapted,
-    store.recipe, untrusted.
+May import: errors, extract.backbone, extract.media, machine, machine.untrusted, plugins,
+    store.adapted, store.recipe.
 Read first: model.py.
 """

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from emo.errors import WeightsError
 from emo.extract.models.weights import Found
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import read_regular
 from emo.store.adapted import (
     ADAPTATION_FILE,
     MOST_LIST_BYTES,
@@ -19,8 +21,6 @@ from emo.store.adapted import (
     SeenClips,
     parse_clip_ids,
 )
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import read_regular
 
 
 def seen_clips(found: Found) -> SeenClips:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from emo.errors import WeightsError
 from emo.extract.models.weights import Found
-from emo.untrusted.budget import Budget
+from emo.machine.untrusted.budget import Budget
 
 _TIMES = 8
 """Bytes of new tensors for each byte of weights: half precision, temporary tensors, and copies."""
@@ -39,7 +39,7 @@ def bounded_build(found: Found) -> Iterator[None]:
     Raises:
         WeightsError: the configuration describes a model that is much larger than its weights.
     """
-    files = {path for paths in found.paths.values() for path in paths}
+    files = found.every_path
     size = sum(path.stat().st_size for path in files)
     budget = Budget(
         _TIMES * size + _SPARE_BYTES if found.has_tensors else _META_BYTES,

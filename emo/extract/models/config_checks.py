@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import read_config
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import kind_of_file
+from emo.extract.models.tensor_files.checkpoint import read_config
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import kind_of_file
 
 _ATTENTION = ("eager", "sdpa")
 """Code of attention that runs here; other names are libraries, or code on a model hub."""

@@ -9,6 +9,7 @@ import torch
 from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Backbone
+from emo.extract.models.file_hashes import hash_again
 from emo.extract.models.model import Model
 from emo.extract.models.named_models import resolved
 from emo.extract.models.weights import (
@@ -16,7 +17,6 @@ from emo.extract.models.weights import (
     Weights,
     candidates_of,
     find,
-    hash_again,
     is_hub_id,
     locate_weights,
 )
@@ -104,7 +104,7 @@ def check_weights(name: str, options: Sequence[str] = (), *, rehash: bool = Fals
     """
     kind, given = _model(name, options)
     if rehash:
-        hash_again(locate_weights(kind.weights(given)))
+        hash_again(locate_weights(kind.weights(given)).every_path)
     recipe = kind.recipe(given)
     backbone = kind.load(given, device="cpu")
     modules = [value for value in vars(backbone).values() if isinstance(value, torch.nn.Module)]

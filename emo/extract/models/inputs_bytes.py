@@ -19,8 +19,8 @@ from torch import Tensor
 
 from emo.errors import StoreError
 from emo.extract.backbone import Prepared
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.kinds import AnyJson, Fields, MapOf
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.kinds import AnyJson, Fields, MapOf
 
 ROW_BYTES = 1024
 """Length of a row: messages are stored as uint8 (T, 1024)."""

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import prefix_of, read_tensors
-from emo.extract.models.nested import table_of
+from emo.extract.models.tensor_files.checkpoint import prefix_of, read_tensors
+from emo.extract.models.tensor_files.nested import table_of
 from emo.extract.models.weights import Found, WeightFile, Weights, candidates_of
 
 Changes = Mapping[str, Tensor | None]

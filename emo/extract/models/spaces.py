@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from emo.extract.models.checkpoint import read_tensor
+from emo.extract.models.tensor_files.checkpoint import read_tensor
 
 _DIGITS = 16
 """Hexadecimal digits of a hash in the name of a space."""

@@ -1,4 +1,4 @@
-"""Find and hash the weight files of a backbone on this machine; nothing is downloaded here.
+"""Find the weight files of a backbone on this machine; nothing is downloaded here.
 
 A source is a folder, a single file, or a hub id such as ``LanguageBind/LanguageBind_Video``. A hub
 id is looked for in ``$EMO_WEIGHTS/<id>``, then in Hugging Face's own cache, so that a compute node
@@ -7,7 +7,6 @@ if there is one.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -21,18 +20,15 @@ import torch
 from emo import plugins
 from emo.errors import EmoError, WeightsError
 from emo.extract.backbone import Backbone
-from emo.extract.models.formats import ADVICE, foreign_files
+from emo.extract.models.file_hashes import file_hash
 from emo.extract.models.named_models import NAMED_MODELS
 from emo.extract.models.packages import PACKAGED_MODELS, check_packaged, package_folder
-from emo.untrusted.documents import read_checked
-from emo.untrusted.files import UnfitFileError, open_regular, read_regular
-from emo.untrusted.kinds import MapOf
+from emo.extract.models.tensor_files.formats import ADVICE, foreign_files
+from emo.machine.untrusted.files import UnfitFileError, read_regular
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
 """Environment variable with a folder that is searched for weights."""
 _SHOWN = 5
-_QUICK_BYTES = 2**20
-"""Largest file whose hash is computed anew at each call."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +149,15 @@ class Found:
         return path
 
     @property
+    def every_path(self) -> set[Path]:
+        """Paths of all files, each once."""
+        return {path for paths in self.paths.values() for path in paths}
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the names and contents of all files; their folders do not count."""
         total = hashlib.sha256()
-        every = {path for paths in self.paths.values() for path in paths}
-        for line in sorted(f"{path.name}\0{file_hash(path)}\n" for path in every):
+        for line in sorted(f"{path.name}\0{file_hash(path)}\n" for path in self.every_path):
             total.update(line.encode())
         return total.hexdigest()
 
@@ -217,7 +217,7 @@ def origin_of(weights: Weights, found: Found) -> dict[str, Any]:
     A folder or file is named by the last part of its path, so that no path of a machine is told.
     """
     sources = dict.fromkeys([weights.source, *map(weights.source_of, weights.files)])
-    every = sorted({path for paths in found.paths.values() for path in paths})
+    every = sorted(found.every_path)
     revisions = dict.fromkeys(
         path.parts[path.parts.index("snapshots") + 1] for path in every if "snapshots" in path.parts
     )
@@ -283,49 +283,6 @@ def candidates_of(source: str) -> list[Path]:
     return candidates
 
 
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Hashes of large files are cached, because weights have gigabytes: by path, size, modification
-    time, and by what changes when a file is replaced or written although its time is set back.
-    """
-    facts = _facts(path)
-    known = _remembered()
-    if facts in known:
-        return known[facts]
-    found = _content_hash(path)
-    if path.stat().st_size > _QUICK_BYTES:
-        _remember(facts, found)
-    return found
-
-
-def hash_again(found: Found) -> None:
-    """Read the files of weights once more, and remember their hashes in place of earlier ones."""
-    for path in {path for paths in found.paths.values() for path in paths}:
-        _remember(_facts(path), _content_hash(path))
-
-
-def _facts(path: Path) -> str:
-    """Return what identifies a file's content without reading it."""
-    status = path.stat()
-    identity = f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}"
-    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{identity}"
-
-
-def _content_hash(path: Path) -> str:
-    """Return the SHA-256 of a file that was read anew.
-
-    Raises:
-        WeightsError: it is a pipe, a device or a folder.
-    """
-    try:
-        handle, _ = open_regular(path, follow_links=True)
-    except UnfitFileError as error:
-        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
-    with os.fdopen(handle, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 _REVISION = re.compile(r"[\w-][\w.-]*")
 """Name of a snapshot's folder; not a path that leads elsewhere."""
 
@@ -341,27 +298,3 @@ def _snapshot(hub_id: str) -> Path:
         return folder
     name = data.decode("utf-8", errors="replace").strip()
     return folder / "snapshots" / name if _REVISION.fullmatch(name) else folder
-
-
-def _remembered() -> dict[str, str]:
-    try:
-        known: dict[str, str] = read_checked(_hash_file(), MapOf(str))
-    except EmoError:  # it is a cache: the hashes are computed again
-        return {}
-    return known
-
-
-def _remember(facts: str, found: str) -> None:
-    target = _hash_file()
-    unfinished = target.with_suffix(f".{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps({**_remembered(), facts: found}))
-        unfinished.replace(target)
-    except OSError:
-        return  # without a writable home the hash is only computed again
-
-
-def _hash_file() -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")).expanduser()
-    return home / "emo" / "weights.json"

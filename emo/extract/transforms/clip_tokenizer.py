@@ -10,9 +10,9 @@ from tokenizers.models import BPE
 from tokenizers.processors import RobertaProcessing
 
 from emo.errors import WeightsError
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES, read_checked, shortened
-from emo.untrusted.files import read_regular
-from emo.untrusted.kinds import MapOf, Where
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, read_checked, shortened
+from emo.machine.untrusted.files import read_regular
+from emo.machine.untrusted.kinds import MapOf, Where
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 VOCABULARY = Where(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from emo.errors import StoreError
 from emo.extract.decode.stretches import StretchResult, join_stretches
-from emo.extract.worker.prefetch import PreparedUnit
+from emo.extract.worker.decoding.prefetch import PreparedUnit
 from emo.store.part.writer import PartWriter
 
 

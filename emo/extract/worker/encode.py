@@ -12,8 +12,8 @@ from emo.extract.decode.stretches import StretchResult
 from emo.extract.media import Media
 from emo.extract.models.device import BrokenDevice, is_broken, is_out_of_memory
 from emo.extract.worker.collector import ClipDone, Collector
+from emo.extract.worker.decoding.prefetch import PreparedUnit
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import PreparedUnit
 
 
 class BatchEncoder:

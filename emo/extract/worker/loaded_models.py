@@ -6,9 +6,9 @@ from emo.extract.backbone import Backbone
 from emo.extract.job.request import Job, Request
 from emo.extract.media import Needs
 from emo.extract.models.model import Model
-from emo.extract.worker.face_stage import FaceStage
+from emo.extract.worker.decoding.face_stage import FaceStage
+from emo.extract.worker.decoding.prefetch import BatchLimits
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import BatchLimits
 from emo.manifest import Clip
 
 MORE_ROWS_ON_A_GPU = 8

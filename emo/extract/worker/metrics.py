@@ -18,10 +18,10 @@ from emo.extract.job.files.files_of import Folder, files_of
 from emo.extract.job.journal import LOGS, log_name, me
 from emo.extract.job.paths import JOBS
 from emo.extract.job.timings import WorkTotals
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.kinds import Fields, MapOf, OneOf
 from emo.machine.whole_file import whole_file
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import Fields, MapOf, OneOf
 
 try:
     import fcntl

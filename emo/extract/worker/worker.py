@@ -1,7 +1,7 @@
 """One worker: takes parts, has their clips decoded, prepared and encoded, and commits them.
 
-Decoding and preparing (:class:`emo.extract.worker.prepare.ClipPreparer`) run in threads
-(:class:`emo.extract.worker.prefetch.Pipeline`). The models
+Decoding and preparing (:class:`emo.extract.worker.decoding.prepare.ClipPreparer`) run in threads
+(:class:`emo.extract.worker.decoding.prefetch.Pipeline`). The models
 (:class:`emo.extract.worker.encode.BatchEncoder`) run in the calling thread, on batches that hold
 clips of one part only, and that thread commits the part. In the meantime the threads work on the
 next part, so that no thread waits at the end of a part. But no clip of the next part is encoded
@@ -22,14 +22,14 @@ from emo.extract.decode.sources.object_listing import remember_facts
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
 from emo.extract.worker.collector import ClipDone, Collector
+from emo.extract.worker.decoding.prefetch import PartQueue, Pipeline
+from emo.extract.worker.decoding.prepare import ClipPreparer
+from emo.extract.worker.decoding.units import unit_groups
 from emo.extract.worker.encode import BatchEncoder
 from emo.extract.worker.loaded_models import BATCH_CLIPS, LoadedModels
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import PartQueue, Pipeline
-from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.reports import PartReport
 from emo.extract.worker.software import software_of
-from emo.extract.worker.units import unit_groups
 from emo.store.erased_ids import ErasedIds, erased_files, read_erased
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store

@@ -8,18 +8,17 @@ from typing import Literal
 import numpy as np
 import torch
 
-from emo import plugins
 from emo.errors import FitError, listed, plural
 from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.groups import Grouping, groupings
 from emo.heads.data.interval_groups import CLIP, IntervalGroups
 from emo.heads.data.load import LabelledClips, load_clips
-from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
+from emo.heads.data.scaling import Scaling
 from emo.heads.data.select import are_present
-from emo.heads.data.speaker_scaling import SpeakerScaling
-from emo.heads.data.speakers import BY_SPEAKER, Speakers
+from emo.heads.data.speakers import Speakers
 from emo.heads.data.splits import Splits, assign_splits, check_classes
+from emo.heads.data.stream_scaling import fit_stream_scaling, requested_scalings, scale_streams
 from emo.heads.data.streams import StreamSource
 from emo.heads.data.targets import (
     Target,
@@ -168,7 +167,7 @@ def split_data(
     )
     train = splits.rows["train"]
     fitted = {
-        source.name: scalings.get(source.name) or _fit_scaling(loaded, source, train)
+        source.name: scalings.get(source.name) or fit_stream_scaling(loaded, source, train)
         for source in loaded.sources
     }
     found, notes = {}, list(loaded.notes)
@@ -229,64 +228,6 @@ def _inner_grouping(loaded: LabelledClips, splits: Splits, cut: str) -> Grouping
     numbers = np.full(len(loaded.clips), -1)
     numbers[rows] = np.unique(ways[0].groups, return_inverse=True)[1]
     return Grouping(ways[0].kind, numbers)
-
-
-def _fit_scaling(loaded: LabelledClips, source: StreamSource, train: np.ndarray) -> Scaling:
-    """Fit the scaling of a stream on the rows of train, by speaker first where it is requested."""
-    tokens = loaded.tokens[source.name].subset(train)
-    if loaded.speakers is None or source.name not in loaded.speakers.statistics:
-        return fit_scaling(tokens, source.spec.kind)
-    names = loaded.speakers.select(train).names
-    by_speaker = SpeakerScaling.fit(tokens, names)
-    freed = by_speaker.apply(tokens, names, loaded.speakers.statistics[source.name])
-    return replace(fit_scaling(freed, source.spec.kind), by_speaker=by_speaker)
-
-
-def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict[str, Scaling]:
-    """Return the scalings of ``--scaling`` that need no clips, by stream.
-
-    Other streams are standardised; those that are scaled by speaker before are among them.
-
-    Raises:
-        FitError: an unknown stream, or a scaling that the stream cannot have.
-    """
-    known = {source.name: source for source in sources}
-    found = {}
-    for name, words in options.scaling.items():
-        if name not in known:
-            raise FitError(plugins.unknown("stream of --scaling", name, known))
-        if words == BY_SPEAKER:
-            continue
-        source, stream = known[name], known[name].parts.stream
-        logit_scale = source.recipe.facts.get("logit_scale", {}).get(stream)
-        try:
-            found[name] = requested_scaling(words, source.spec.dim, logit_scale)
-        except ValueError as error:
-            raise FitError(f"--scaling {name}={words}: {error}") from error
-    return found
-
-
-def scale_streams(
-    tokens: Mapping[str, Ragged],
-    scalings: Mapping[str, Scaling],
-    speakers: Speakers | None = None,
-) -> dict[str, Ragged]:
-    """Scale stored tokens of each stream of ``scalings``, in that order.
-
-    Args:
-        tokens: stored tokens by stream, numpy (ΣT, D) of any dtype.
-        scalings: scaling of each stream.
-        speakers: speakers of the same clips; None: none is known.
-
-    Returns:
-        Scaled tokens by stream, torch float32 (ΣT, D).
-    """
-    names = speakers.names if speakers else ()
-    own = speakers.statistics if speakers else {}
-    return {
-        name: scaling.apply(tokens[name], names, own.get(name))
-        for name, scaling in scalings.items()
-    }
 
 
 def _target(name: str, task: str, clips: list[Clip], splits: Splits, *, has_others: bool) -> Target:

@@ -19,8 +19,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from emo.errors import FitError
-from emo.untrusted.documents import parse_checked, shortened
-from emo.untrusted.kinds import Fields
+from emo.machine.untrusted.documents import parse_checked, shortened
+from emo.machine.untrusted.kinds import Fields
 
 _MOST_CHARACTERS = 10_000
 """Most characters that are read of a lock file."""

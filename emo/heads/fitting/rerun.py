@@ -17,11 +17,11 @@ from emo.heads.runs.comparing.changed_numbers import changed_lines, origin_words
 from emo.heads.runs.document import WITH_HEAD, check_entries
 from emo.heads.runs.files import RUN_FILE, check_free, read_document
 from emo.machine.table import format_table
+from emo.machine.untrusted.kinds import Fields, ListOf, MapOf
 from emo.manifest import Manifest, read_manifest
-from emo.manifest.spreadsheet import table_file
+from emo.manifest.tables.spreadsheet import table_file
 from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
-from emo.untrusted.kinds import Fields, ListOf, MapOf
 
 if TYPE_CHECKING:
     import pandas as pd

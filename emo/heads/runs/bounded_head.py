@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from emo.errors import EmoError, FitError
 from emo.heads.head import Head
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import shortened
 
 MOST_OPTION = 100_000
 """Largest whole number that an option of a head in run.json may have."""

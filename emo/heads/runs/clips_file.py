@@ -11,9 +11,9 @@ from pathlib import Path
 from emo.errors import FitError
 from emo.heads.data.data import Data
 from emo.heads.runs.files import CLIPS_FILE
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import read_regular
 from emo.store.adapted import MOST_LIST_BYTES, ClipIds, parse_clip_ids
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import read_regular
 
 
 def write_clip_ids(folder: Path, data: Data, inherited: Mapping[Path, ClipIds]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from emo.errors import FitError
 from emo.heads.data.targets import TASKS
-from emo.untrusted.documents import DocumentError, checked
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, Where
+from emo.machine.untrusted.documents import DocumentError, checked
+from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, Where
 
 MOST_WIDTH = 10**6
 """Largest width of a stream's tokens that a run may name."""

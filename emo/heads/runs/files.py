@@ -12,9 +12,9 @@ import numpy as np
 
 from emo.errors import FitError
 from emo.heads.runs.document import RUN, check_entries
-from emo.manifest.spreadsheet import table_file, table_sha256
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
-from emo.untrusted.files import read_regular
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
+from emo.machine.untrusted.files import read_regular
+from emo.manifest.tables.spreadsheet import table_file, table_sha256
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 
 from emo import plugins
 from emo.errors import FitError, StoreError
-from emo.heads.data.data import scale_streams
 from emo.heads.data.dialogues import pairs_of
 from emo.heads.data.scaling import Scaling, scaling_of_tensors
 from emo.heads.data.speaker_scaling import SpeakerStatistics
 from emo.heads.data.speakers import Speakers
+from emo.heads.data.stream_scaling import scale_streams
 from emo.heads.data.streams import StreamName, tokens_of_clips
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head
@@ -28,12 +28,12 @@ from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, read_document
 from emo.heads.runs.in_bucket import near_run
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import UnfitFileError, open_regular
 from emo.manifest import Clip
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
 from emo.store.store import Store
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import UnfitFileError, open_regular
 
 MOST_WEIGHTS_BYTES = 2**33
 """Largest file of weights of a run that is read, 8 GiB."""

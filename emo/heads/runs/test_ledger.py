@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import FitError
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import Fields, ListOf
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.kinds import Fields, ListOf
 
 MOST_LEDGER_BYTES = 2**30
 """Largest ledger that is read, 1 GiB."""

@@ -3,6 +3,6 @@
 Writes no file except checkpoints.
 
 May import: errors, heads.data, heads.head, heads.inner_folds, heads.labels, heads.layers,
-    heads.metrics, heads.options, machine, ragged, store.backend, untrusted.
+    heads.metrics, heads.options, machine, machine.untrusted, ragged, store.backend.
 Read first: loop.py.
 """

@@ -24,10 +24,10 @@ from torch import Tensor
 from emo.errors import FitError
 from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question
 from emo.heads.training.outcome import Choice, Outcome, Round
+from emo.machine.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
+from emo.machine.untrusted.files import open_regular, read_regular
+from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, Shape, Where
 from emo.store.backend.commit import sync_folder
-from emo.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
-from emo.untrusted.files import open_regular, read_regular
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, Shape, Where
 
 _NUMBER = Where(
     AnyJson(), lambda number: type(number) in (int, float), "a number"

@@ -14,8 +14,8 @@ from emo.heads.head import Batch, Head, Loss
 from emo.heads.options import LoopOptions
 from emo.heads.training.adamw import AdamW
 from emo.heads.training.augment import augment, mix
-from emo.untrusted.documents import parse_checked, shortened
-from emo.untrusted.kinds import Fields, ListOf, Where
+from emo.machine.untrusted.documents import parse_checked, shortened
+from emo.machine.untrusted.kinds import Fields, ListOf, Where
 
 _STATE = Fields(
     {

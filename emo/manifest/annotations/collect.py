@@ -10,6 +10,7 @@ from typing import Literal
 
 from emo import plugins
 from emo.errors import ManifestError, plural
+from emo.machine.untrusted.foreign import foreign_file
 from emo.manifest.annotations.files import FormatClass, annotation_files
 from emo.manifest.annotations.format import Annotations, Stretch
 from emo.manifest.annotations.media import FoundMedia, MediaFinder
@@ -17,8 +18,7 @@ from emo.manifest.cells import stretch
 from emo.manifest.clips import Manifest
 from emo.manifest.make import save
 from emo.manifest.naming.facts import fact, first_files
-from emo.manifest.rows import TextTable
-from emo.untrusted.foreign import foreign_file
+from emo.manifest.tables.text_table import TextTable
 
 _COLUMNS = (
     "id", "video", "audio", "text", "speaker", "start_seconds", "end_seconds", "label", "tier",

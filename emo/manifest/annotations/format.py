@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from emo.errors import ManifestError
-from emo.manifest.text import likely_encoding, wide_unicode
-from emo.untrusted.documents import short_repr
-from emo.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.documents import short_repr
+from emo.machine.untrusted.files import UnfitFileError, read_regular
+from emo.manifest.tables.encoding import likely_encoding, wide_unicode
 
 MOST_ANNOTATION_BYTES = 2**26
 """Largest file of annotations that is read."""

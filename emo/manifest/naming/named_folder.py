@@ -11,7 +11,7 @@ from emo.manifest.naming.by_pattern import read_by_pattern
 from emo.manifest.naming.facts import SHOWN_VALUES, fact, unfilled
 from emo.manifest.naming.parts import Paths, parts_of
 from emo.manifest.naming.readings import Reading, pattern_of, readings_of
-from emo.manifest.rows import TextTable
+from emo.manifest.tables.text_table import TextTable
 
 _SHOWN_READINGS = 4
 

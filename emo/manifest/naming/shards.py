@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.addresses import Address, hide_secrets, parse_address
 from emo.manifest.folder import AUDIO, STILL, VIDEO
-from emo.manifest.rows import TextTable
-from emo.untrusted.addresses import Address, hide_secrets, parse_address
+from emo.manifest.tables.text_table import TextTable
 
 MOST_SHARDS = 1_000_000
 """Most shards that braces may mean."""

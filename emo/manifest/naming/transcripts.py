@@ -7,12 +7,13 @@ from types import MappingProxyType
 
 from emo import plugins
 from emo.errors import ManifestError, plural
+from emo.machine.untrusted.documents import short_repr
 from emo.manifest.cells import SPLIT_WORDS
 from emo.manifest.naming.facts import first_files
 from emo.manifest.naming.file_index import FileIndex
-from emo.manifest.rows import TextTable, read_rows, rename
+from emo.manifest.rows import read_rows
 from emo.manifest.spelling import plain
-from emo.untrusted.documents import short_repr
+from emo.manifest.tables.text_table import TextTable, rename
 
 _TEXTS = (
     "text", "transcript", "transcription", "transcripts", "utterance", "sentence", "words",

@@ -18,12 +18,12 @@ from emo.extract.worker.reports import PartDone, PartReport
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.in_bucket import far_run, near_run
 from emo.heads.runs.run import Run
+from emo.machine.untrusted.documents import DocumentError, checked
+from emo.machine.untrusted.kinds import Fields, ListOf
 from emo.predict.scale.prediction_parts import PredictionParts, part_file, run_hash
 from emo.predict.scale.tokens import ChunkTokens
 from emo.predict.scale.write_chunk import PartsOptions, chunk_name, write_chunk
 from emo.store.backend.location import Location, location
-from emo.untrusted.documents import DocumentError, checked
-from emo.untrusted.kinds import Fields, ListOf
 
 MAKER = "predict"
 """What a job folder calls this worker, and the recipe of its failures."""

@@ -12,19 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.addresses import url_of
+from emo.machine.untrusted.files import open_regular
+from emo.machine.untrusted.foreign import foreign_file
 from emo.manifest.clips import Clip, parse_rows
-from emo.manifest.rows import (
-    MOST_TABLE_BYTES,
-    TextTable,
-    cells_of_batch,
-    check_rows,
-    far_bytes,
-    rename,
-    with_numbers,
-)
-from emo.untrusted.addresses import url_of
-from emo.untrusted.files import open_regular
-from emo.untrusted.foreign import foreign_file
+from emo.manifest.tables.parquet import cells_of_batch, check_rows
+from emo.manifest.tables.table_bytes import MOST_TABLE_BYTES, far_bytes
+from emo.manifest.tables.text_table import TextTable, rename, with_numbers
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile

@@ -6,8 +6,8 @@ import numpy as np
 
 from emo.heads.data.targets import Target
 from emo.heads.runs.run import Run
+from emo.machine.untrusted.formulas import without_formula
 from emo.predict.predicted import Predicted
-from emo.untrusted.formulas import without_formula
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,6 +16,7 @@ from emo.errors import EmoError, FitError
 from emo.heads.runs.files import kept_columns
 from emo.heads.runs.run import Run
 from emo.machine.progress import progress_bar
+from emo.machine.untrusted.addresses import url_of
 from emo.manifest import read_manifest
 from emo.predict.lacking import Extraction, lacks_recipes
 from emo.predict.scale.chunked_manifest import ChunkedManifest
@@ -26,7 +27,6 @@ from emo.predict.scale.report import PartsReport
 from emo.predict.scale.tokens import ChunkTokens, hashes_of
 from emo.predict.scale.write_chunk import AS_USUAL, PartsOptions, chunk_name, write_chunk
 from emo.store.backend.location import Location, location
-from emo.untrusted.addresses import url_of
 
 _SHOWN_FAILURES = 10
 

@@ -18,9 +18,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from emo.machine.untrusted.addresses import checked_url
 from emo.predict.serve.limits import RequestError, ServiceLimits
 from emo.store.backend.https import HttpsError, download
-from emo.untrusted.addresses import checked_url
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}", re.ASCII)
 """An ending of a file's name that is kept; nothing else of a name is."""

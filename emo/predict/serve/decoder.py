@@ -22,8 +22,8 @@ from emo.extract.decode.decode import load_each, probe_seconds
 from emo.extract.decode.source import source_of
 from emo.extract.job.request import Request
 from emo.extract.media import DetectFaces, Media
+from emo.extract.worker.decoding.units import units_of
 from emo.extract.worker.encode import reason_of
-from emo.extract.worker.units import units_of
 from emo.manifest import Clip
 from emo.predict.serve.limits import MIB, RequestError, ServiceLimits
 

@@ -13,12 +13,12 @@ from emo.extract.decode.stretches import StretchResult, join_stretches
 from emo.extract.job.request import Job
 from emo.extract.media import Media
 from emo.extract.models.model import Model
+from emo.extract.worker.decoding.prefetch import size_of
+from emo.extract.worker.decoding.prepare import too_many_tokens
 from emo.extract.worker.devices import devices_of
 from emo.extract.worker.encode import encode_batch, prepare_one
 from emo.extract.worker.loaded_models import LoadedModels
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import size_of
-from emo.extract.worker.prepare import too_many_tokens
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip
 from emo.predict.features import requests_of_run

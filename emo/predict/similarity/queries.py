@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import MediaError, OptionError
-from emo.extract.job.request import requests_of_recipes
-from emo.extract.job.text_request import SHOWN_LETTERS, find_text_tower
+from emo.extract.job.repeat_recipes import requests_of_recipes
 from emo.extract.run import extract
+from emo.machine.untrusted.documents import shortened
 from emo.manifest.rows import read_rows
 from emo.predict.media_files import manifest_of_files
 from emo.predict.similarity.stored import StoredStream, read_vectors, vectors_of_arrays
+from emo.predict.similarity.text_tower import SHOWN_LETTERS, find_text_tower
 from emo.predict.similarity.vectors import Vectors
 from emo.store.recipe import IMPORTED
 from emo.store.store import Store
-from emo.untrusted.documents import shortened
 
 _PLURALS = {"query": "queries", "prompt": "prompts"}
 """Plural of each noun for a text."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from emo import plugins
 from emo.errors import OptionError, StoreError
-from emo.extract.job.text_request import STREAM_OF_TEXT, facts_of, spaces_of
 from emo.heads.metrics.retrieval import rank_intervals, ranks_of_matrix
 from emo.heads.runs.files import check_free
 from emo.manifest import Clip, Manifest, read_manifest
@@ -23,6 +22,7 @@ from emo.predict.similarity.stored import (
     find_stream,
     read_vectors,
 )
+from emo.predict.similarity.text_tower import STREAM_OF_TEXT, facts_of, spaces_of
 from emo.predict.similarity.vectors import Vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from emo.errors import OptionError, line_of, plural
-from emo.extract.job.text_request import SHOWN_LETTERS
 from emo.machine.table import fit_lines, format_table, json_text
+from emo.machine.untrusted.documents import shortened
 from emo.machine.whole_file import whole_file
 from emo.manifest import Manifest
 from emo.predict.similarity.nearest import nearest
 from emo.predict.similarity.queries import TextQuery, like_vectors, read_queries, text_vectors
 from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
+from emo.predict.similarity.text_tower import SHOWN_LETTERS
 from emo.predict.similarity.vectors import POOLINGS, SIMILARITIES, Vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.untrusted.documents import shortened
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emo.errors import FitError
-from emo.untrusted.files import UnfitFileError, read_regular
+from emo.machine.untrusted.files import UnfitFileError, read_regular
 
 MOST_TRIALS = 10
 """Largest number of trials that are shown, the best ones."""

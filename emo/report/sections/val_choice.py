@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from emo.heads.metrics.measures import HEADLINES
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import CLIPS_FILE
+from emo.machine.untrusted.files import read_regular
 from emo.report.group import Group, by_split
 from emo.store.adapted import MOST_LIST_BYTES, parse_clip_ids
-from emo.untrusted.files import read_regular
 
 
 @dataclass(frozen=True)

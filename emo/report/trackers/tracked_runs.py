@@ -12,8 +12,8 @@ from typing import Any
 
 from emo.errors import FitError
 from emo.heads.runs.files import RUN_FILE, read_document
+from emo.machine.untrusted.files import read_regular
 from emo.report.trackers.tracker import CurveStep, Fact, TrackedRun
-from emo.untrusted.files import read_regular
 
 _HISTORY = "history.csv"
 _MOST_HISTORY_BYTES = 200 * 10**6

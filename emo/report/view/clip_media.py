@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from emo.errors import EmoError, MediaError, line_of
+from emo.machine.untrusted.files import UnfitFileError, open_regular
 from emo.manifest import Clip, Manifest
 from emo.report.manifests import media_inside
 from emo.report.names import without_folders
 from emo.report.view.kept import KeptBytes
 from emo.report.view.server import Answer
 from emo.report.view.stores import ViewedStores
-from emo.untrusted.files import UnfitFileError, open_regular
 
 if TYPE_CHECKING:
     from emo.extract.decode.source import ClipSource

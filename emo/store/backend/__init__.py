@@ -2,6 +2,6 @@
 
 Promises: nothing here knows what the files hold.
 
-May import: errors, store.recipe, untrusted.
+May import: errors, machine.untrusted, store.recipe.
 Read first: location.py.
 """

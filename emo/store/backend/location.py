@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emo.errors import StoreError
+from emo.machine.untrusted.addresses import hide_secrets
 from emo.store.backend.object_path import SCHEMES, ObjectPath
-from emo.untrusted.addresses import hide_secrets
 
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/")
 """Start of a URL, also of one that has lost a slash; unlike a Windows drive (a single letter)."""

@@ -15,8 +15,8 @@ from emo.errors import StoreError
 
 if TYPE_CHECKING:
     from emo.store.backend.bucket import Bucket
+from emo.machine.untrusted.addresses import check_no_secrets
 from emo.store.backend.object_facts import ObjectFacts
-from emo.untrusted.addresses import check_no_secrets
 
 SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)(?:/(.*))?", re.DOTALL)

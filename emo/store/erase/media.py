@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from emo.machine.untrusted.addresses import parse_address, without_offset
 from emo.store.backend.location import Location
 from emo.store.erase.files import contents
 from emo.store.erase.spelled import IdPattern, is_distinct
-from emo.untrusted.addresses import parse_address, without_offset
 
 
 def media_names(

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import first_odd_entry, read_regular
 from emo.store.exchange.contents import MOST_DOCUMENT, Contents, StreamTokens, parse_document
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import first_odd_entry, read_regular
 
 DOCUMENT_FILE = "emo.json"
 """Name of the JSON document that the writers of this package put beside the files."""

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.documents import DocumentError, parse_checked, shortened
+from emo.machine.untrusted.foreign import foreign_file
+from emo.machine.untrusted.kinds import AnyJson
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.recipe_folder import RecipeFolder
-from emo.untrusted.documents import DocumentError, parse_checked, shortened
-from emo.untrusted.foreign import foreign_file
-from emo.untrusted.kinds import AnyJson
 
 BLOCK_BYTES = 2**26
 """About how many bytes of tokens are in memory at a time."""

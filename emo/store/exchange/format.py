@@ -46,9 +46,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.plugins import NoOptions
 from emo.store.exchange.contents import Contents
-from emo.untrusted.budget import Budget
 
 MOST_BYTES = 2**34
 """Default for the bytes that the arrays of a file may take: 16 GiB."""

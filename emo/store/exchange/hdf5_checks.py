@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import StoreError
-from emo.untrusted.budget import Budget
+from emo.machine.untrusted.budget import Budget
 
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 6: "scaleoffset", 32000: "lzf"}
 """Numbers of the filters that are read: those that come with HDF5 and h5py. HDF5 would load a

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.budget import Budget
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import (
     BLOCK_BYTES,
@@ -26,7 +27,6 @@ from emo.store.exchange.contents import (
 )
 from emo.store.exchange.labels import cells_of_columns, is_label_name, label_columns
 from emo.store.lazy import LazyDict
-from emo.untrusted.budget import Budget
 
 ROW = "#row"
 """Word in place of a name of ids: the clips are numbered from 0."""

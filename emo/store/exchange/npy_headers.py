@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import StoreError
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import shortened
-from emo.untrusted.npy import array_facts
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.npy import array_facts
 
 
 def npz_members(path: Path, budget: Budget) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

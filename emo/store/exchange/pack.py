@@ -23,6 +23,9 @@ from tqdm import tqdm
 
 from emo.errors import EmoError, StoreError, line_of, plural
 from emo.machine.table import format_bytes
+from emo.machine.untrusted.documents import DocumentError, parse_checked, shortened
+from emo.machine.untrusted.files import kind_of_file
+from emo.machine.untrusted.kinds import Fields, MapOf
 from emo.plugins import unknown
 from emo.store.adapted import SEEN_FILE
 from emo.store.backend.atomic import appearing, content_hash
@@ -34,9 +37,6 @@ from emo.store.exchange.write_parts import write_parts
 from emo.store.maintain.verify import verify
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
-from emo.untrusted.documents import DocumentError, parse_checked, shortened
-from emo.untrusted.files import kind_of_file
-from emo.untrusted.kinds import Fields, MapOf
 
 CONTENTS_FILE, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"
 PACK_VERSION = 1

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.npy import array_facts
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import StreamTokens, spec_of
 from emo.store.exchange.labels import cell_text, is_label_name, label_columns
 from emo.store.lazy import LazyDict
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import shortened
-from emo.untrusted.npy import array_facts
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ from typing import Any
 from emo import plugins
 from emo.errors import StoreError, line_of, plural
 from emo.machine.table import format_bytes, format_table
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import kind_of_file
+from emo.machine.untrusted.foreign import foreign_file
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
@@ -19,10 +23,6 @@ from emo.store.part.zarr_layout import stored_dtype
 from emo.store.recipe import IMPORTED, Recipe
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import kind_of_file
-from emo.untrusted.foreign import foreign_file
 
 _SPACE = "space="
 """Start of the option of every format that names the space of the tokens."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
-from emo.untrusted.budget import Budget
+from emo.machine.untrusted.budget import Budget
 
 ALLOWED = "numbers, text, lists, tuples, dicts and numpy arrays of numbers or text"
 """Text, for error messages, on what a pickle may hold."""

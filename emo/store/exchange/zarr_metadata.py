@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import StoreError
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import read_checked, shortened
-from emo.untrusted.files import first_odd_entry
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, OneOf, Where
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import read_checked, shortened
+from emo.machine.untrusted.files import first_odd_entry
+from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, OneOf, Where
 
 COMPRESSIONS = {
     "zstd": "claims its size", "blosc": "claims its size", "gzip": "at most 1,032-fold",

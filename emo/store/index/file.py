@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import shortened
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import commit
 from emo.store.backend.location import Location, file_names, files
@@ -31,7 +32,6 @@ from emo.store.part.reader import Part
 from emo.store.part.verify import damaged_members
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import DamagedPart, GoneError, root_crc
-from emo.untrusted.documents import shortened
 
 INDEX_START = "index-"
 """Start of an index file's name; six digits follow, and the highest number is the newest."""

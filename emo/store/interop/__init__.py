@@ -1,5 +1,5 @@
 """Plugins: each file reads and writes one other format (HDF5, npz, Parquet, MATLAB, Kaldi …).
 
-May import: errors, plugins, ragged, store.exchange, store.lazy, untrusted.
+May import: errors, machine.untrusted, plugins, ragged, store.exchange, store.lazy.
 Read first: npz.py.
 """

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
@@ -27,7 +28,6 @@ from emo.store.exchange.per_clip import (
     take_labels,
 )
 from emo.store.exchange.readers.unjoblib import is_pickle, object_array, read_any_pickle
-from emo.untrusted.budget import Budget
 
 _MOST_CLIPS = 5_000_000
 

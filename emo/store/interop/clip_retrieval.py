@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.budget import Budget
 from emo.plugins import unknown
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.clip_folder import check_folder
@@ -23,7 +24,6 @@ from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ids_as_text
 from emo.store.exchange.per_clip import ClipArray, npy_file
-from emo.untrusted.budget import Budget
 
 _STREAMS = {"img_emb": "image", "text_emb": "text"}
 _IDS = ("key", "image_path", "video_path", "id", "url")

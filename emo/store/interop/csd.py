@@ -16,15 +16,15 @@ import h5py
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import DocumentError, parse_checked
+from emo.machine.untrusted.kinds import AnyJson
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.kinds import AnyJson
 
 _MOST_NAMES = 1_000_000
 _MOST_TEXT = 20_000

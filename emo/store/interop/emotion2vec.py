@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.documents import short_repr
+from emo.machine.untrusted.files import UnfitFileError, read_regular
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ROW
 from emo.store.exchange.per_clip import npy_file
-from emo.untrusted.documents import short_repr
-from emo.untrusted.files import UnfitFileError, read_regular
 
 _MOST_BYTES = 2**30
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.clip_folder import (
     check_folder,
     clip_file_name,
@@ -29,7 +30,6 @@ from emo.store.exchange.readers.tensors import tensor_file
 from emo.store.exchange.tables.columns import ColumnOptions
 from emo.store.exchange.tables.one_clip import TokenTables, UnfitClip
 from emo.store.exchange.tables.spool import Spool
-from emo.untrusted.budget import Budget
 
 _File = tuple[str, str, Path]
 """Sub-folder that is a stream or ``""``, clip id and path of a file."""

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import short_repr
+from emo.machine.untrusted.files import UnfitFileError, read_regular
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import short_repr
-from emo.untrusted.files import UnfitFileError, read_regular
 
 _RANGE = re.compile(r"(.*?)(\[[\d:,]*\])?$")
 _POSITION = re.compile(r"(.*?)(?::(\d+))?$")

@@ -13,13 +13,13 @@ import h5py
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.hdf5_checks import collect_datasets
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 from emo.store.exchange.per_clip import shape_of_tokens
 from emo.store.exchange.readers.matlab5 import MatlabObject, matlab5_variables
-from emo.untrusted.budget import Budget
 
 _HEADER_BYTES = 128
 _CELL_BYTES = 256

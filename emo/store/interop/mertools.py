@@ -14,6 +14,9 @@ from urllib.parse import unquote
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.npy import array_bytes
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.clip_folder import (
     check_folder,
@@ -27,9 +30,6 @@ from emo.store.exchange.contents import Contents, StreamTokens, contents_fields,
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.readers.unjoblib import object_members
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import shortened
-from emo.untrusted.npy import array_bytes
 
 UTT, FRA = "-UTT", "-FRA"
 """Endings of folders: one token for each utterance, or one for each frame."""

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.budget import Budget
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips, ids_as_text
 from emo.store.exchange.unpickle import cells_of_nested, read_pickle
-from emo.untrusted.budget import Budget
 
 SPLIT_OF_NAME = {"train": "train", "valid": "val", "test": "test"}
 """MMSA's name of a split -> the manifest's name."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import (
     BLOCK_BYTES,
@@ -28,7 +29,6 @@ from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ID_NAMES, ids_as_text
 from emo.store.lazy import LazyDict
-from emo.untrusted.budget import Budget
 
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import short_repr
 from emo.plugins import unknown
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
@@ -22,8 +24,6 @@ from emo.store.exchange.named_arrays import ID_NAMES, ROW, ids_as_text
 from emo.store.exchange.tables.columns import ColumnOptions, choose_columns, matching
 from emo.store.exchange.tables.file import TableFile, open_table
 from emo.store.exchange.tables.spool import Spool
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import short_repr
 
 _IDS = (
     *ID_NAMES, "file", "filename", "file_name", "clip_id", "utterance_id", "utt_id", "segment_id",

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.per_clip import ClipArray, npy_file, streams_of_clips
-from emo.untrusted.budget import Budget
 
 _FACTS = ("fps", "timestamps_ms")
 _KEYS = (

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError, plural
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.npy import array_bytes
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.clip_folder import check_folder
 from emo.store.exchange.contents import Contents, StreamTokens, spec_of
@@ -19,8 +21,6 @@ from emo.store.exchange.named_arrays import ID_NAMES, LENGTH_ENDINGS, ROW, ids_a
 from emo.store.exchange.npy_headers import check_npz
 from emo.store.exchange.per_clip import shape_of_tokens
 from emo.store.exchange.readers.unjoblib import is_pickle, object_array, read_any_pickle
-from emo.untrusted.budget import Budget
-from emo.untrusted.npy import array_bytes
 
 _SPLITS = {
     "train": "train", "trn": "train", "tr": "train", "val": "val", "valid": "val",

@@ -2,6 +2,6 @@
 
 Promises: nothing here knows the folder or the other parts of a recipe.
 
-May import: errors, plugins, ragged, store.backend, store.recipe, untrusted.
+May import: errors, machine.untrusted, plugins, ragged, store.backend, store.recipe.
 Read first: reader.py.
 """

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from emo.untrusted.kinds import Fields, ListOf, MapOf, Where
+from emo.machine.untrusted.kinds import Fields, ListOf, MapOf, Where
 
 WHOLE = Where(int, lambda number: number >= 0, "a whole number from 0")
 """A count."""

@@ -13,9 +13,9 @@ import google_crc32c
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, Shape, problem
 from emo.store.part.zarr_layout import stored_dtype
 from emo.store.part.zip import MAX_MEMBER_BYTES, Archive, DamagedPart
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, Shape, problem
 
 _EXPECTED = "expected bytes (little-endian), or sharding_indexed of bytes with its index at the end"
 

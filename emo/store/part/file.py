@@ -11,10 +11,10 @@ from pathlib import Path
 
 import google_crc32c
 
+from emo.machine.untrusted.files import open_regular
 from emo.store.backend.cache_folder import entry, writing_cache
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
-from emo.untrusted.files import open_regular
 
 _NEAR = 16
 """A range whose distance to the bytes read at the end is less than 16 times their length is read

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.files import UnfitFileError, open_regular
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.backend.cached_part import CachedPart
@@ -20,7 +21,6 @@ from emo.store.part.chunks import read_chunked
 from emo.store.part.stream_layout import Layout, locate_stream, of_kind, parse
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import Archive, DamagedPart, GoneError
-from emo.untrusted.files import UnfitFileError, open_regular
 
 _ROOT = b'{"zarr_format":3,"node_type":"group","attributes":{'
 _DETAILS = b',"sources":['

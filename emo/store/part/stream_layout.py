@@ -8,6 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import DocumentError, checked, parse_checked
+from emo.machine.untrusted.kinds import Shape
 from emo.store.backend.location import Location
 from emo.store.part.checksum import MEMBER, chunk_checksum
 from emo.store.part.chunks import read_chunked
@@ -19,8 +21,6 @@ from emo.store.part.zarr_layout import (
     stored_dtype,
 )
 from emo.store.part.zip import Archive, DamagedPart
-from emo.untrusted.documents import DocumentError, checked, parse_checked
-from emo.untrusted.kinds import Shape
 
 MAX_DOCUMENT_BYTES = 2**28
 """Largest ``zarr.json`` that is read: the facts of a million clips."""

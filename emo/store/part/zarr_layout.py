@@ -14,7 +14,7 @@ import google_crc32c
 import numpy as np
 
 from emo.errors import StoreError
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 FORMAT_VERSION = 1
 """Version of the part format; raised when readers of the last version cannot read new parts."""

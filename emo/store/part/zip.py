@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import BinaryIO, NamedTuple, Self
 
 from emo.errors import StoreError
+from emo.machine.untrusted.files import UnfitFileError
 from emo.store.backend.location import Location
 from emo.store.part.file import opened
-from emo.untrusted.files import UnfitFileError
 
 ALIGNMENT = 64
 """Number of bytes to a multiple of which the start of every member's data is moved."""

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from emo.check import check
+from emo.datasets.check import check
 from emo.errors import MediaError
 from emo.extract.decode.decode import load_each, load_media
 from emo.extract.decode.sound.audio import read_sound

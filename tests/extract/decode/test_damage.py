@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from emo.check import check
+from emo.datasets.check import check
 from emo.errors import MediaError
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.one_pass import load_segments

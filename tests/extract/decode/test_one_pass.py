@@ -153,7 +153,7 @@ def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
     groups = []
     real = segments.load_segments
     monkeypatch.setattr(
-        "emo.extract.worker.prepare.load_segments",
+        "emo.extract.worker.decoding.prepare.load_segments",
         lambda sources, *more, **named: (
             groups.append(len(sources)) or real(sources, *more, **named)
         ),

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from emo.check import check
+from emo.datasets.check import check
 from emo.extract.decode.container import discard_others, open_media, origin_seconds
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.pictures import video

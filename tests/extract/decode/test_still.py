@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from emo import plugins
-from emo.check import check
+from emo.datasets.check import check
 from emo.errors import MediaError
 from emo.extract.backbone import Backbone
 from emo.extract.decode.decode import load_media, probe_seconds

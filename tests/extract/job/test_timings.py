@@ -18,8 +18,9 @@ from emo.extract.job.timings import (
     stage_table,
 )
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.worker import encode, prepare
-from emo.extract.worker.face_stage import FaceStage, StageClock
+from emo.extract.worker import encode
+from emo.extract.worker.decoding import prepare
+from emo.extract.worker.decoding.face_stage import FaceStage, StageClock
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
+from emo.extract.models.tensor_files.checkpoint import fill, read_tensor, read_tensors
 from emo.extract.models.weights import WeightFile, Weights, locate_weights
 
 TABLE = {"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}

@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
 from emo.extract.models.download import weights_of
+from emo.extract.models.tensor_files.checkpoint import fill, read_tensor, read_tensors
 from emo.extract.models.weights import WeightFile, Weights, candidates_of, locate_weights
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))

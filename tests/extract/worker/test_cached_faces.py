@@ -10,7 +10,7 @@ from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
 from emo.extract.backbones.vggface import VggFace
 from emo.extract.job.request import Request
 from emo.extract.run import extract
-from emo.extract.worker.cached_faces import CachedFaces
+from emo.extract.worker.decoding.cached_faces import CachedFaces
 from emo.manifest import read_manifest
 from emo.store import Store
 

@@ -21,7 +21,7 @@ from tests.make import make_clip, tone
 
 PHASES = (
     Phase("plan", "emo.extract.job.folder:write_lines", "after"),
-    Phase("decode", "emo.extract.worker.prepare:load_segments"),
+    Phase("decode", "emo.extract.worker.decoding.prepare:load_segments"),
     Phase("encode", "emo.extract.worker.encode:encode_batch"),
     Phase("add", "emo.store.part.writer:PartWriter.add"),
     Phase("write", "emo.store.part.writer:write_members", "half way"),

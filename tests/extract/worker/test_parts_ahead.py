@@ -14,9 +14,9 @@ from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
 from emo.extract.job.timings import WorkTotals
+from emo.extract.worker.decoding.prepare import ClipPreparer
 from emo.extract.worker.encode import BatchEncoder
 from emo.extract.worker.part_runner import PartDone, run_each_part
-from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip
 from emo.store.part.writer import PartWriter

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from emo.extract.backbone import Prepared
 from emo.extract.decode.source import ClipSource
+from emo.extract.worker.decoding.prefetch import BatchLimits, Pipeline, PreparedUnit, size_of
+from emo.extract.worker.decoding.units import WorkUnit
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import BatchLimits, Pipeline, PreparedUnit, size_of
-from emo.extract.worker.units import WorkUnit
 from emo.manifest import Clip
 
 

@@ -11,7 +11,7 @@ from tests.mounts import bound, mount, needs_mounts, unmount
 ENCODE = Phase("encode", "emo.extract.worker.encode:encode_batch")
 PHASES = (
     Phase("plan", "emo.extract.job.folder:write_lines"),
-    Phase("decode", "emo.extract.worker.prepare:load_segments"),
+    Phase("decode", "emo.extract.worker.decoding.prepare:load_segments"),
     ENCODE,
     Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("link", "os:link"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emo.errors import OptionError, StoreError
-from emo.extract.job.request import requests_of_recipes
+from emo.extract.job.repeat_recipes import requests_of_recipes
 from emo.store import Store
 from emo.store.exchange.transfer import import_file
 

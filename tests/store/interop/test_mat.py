@@ -9,8 +9,8 @@ import scipy.io
 from scipy.sparse import csc_array
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.readers.matlab5 import MatlabObject, matlab5_variables
-from emo.untrusted.budget import Budget
 from tests.store.interop.bring import bring
 
 X = np.arange(12.0).reshape(4, 3)

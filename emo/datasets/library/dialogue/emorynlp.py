@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
-from emo.untrusted.kinds import Fields, ListOf
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.kinds import Fields, ListOf
 
 NAMES = {"train": ("train", "trn"), "val": ("dev", "dev"), "test": ("test", "tst")}
 """Split -> its name in the tables with clips, and in the files of the whole release."""

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
+from emo.machine.untrusted.kinds import Fields, ListOf
 from emo.manifest.cells import SPLITS
-from emo.untrusted.kinds import Fields, ListOf
 
 SECONDS = 30
 """Seconds of each video that were described."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.kinds import Fields, ListOf
+from emo.machine.untrusted.kinds import Fields, ListOf
 
 DATA, TRAIN, TEST = "MSRVTT_data.json", "MSRVTT_train.9k.csv", "MSRVTT_JSFUSION_test.csv"
 SPLIT_NAMES = {"train": "train", "validate": "val", "val": "val", "test": "test"}

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
+from emo.machine.untrusted.files import read_regular
+from emo.machine.untrusted.plain_pickle import read_plain_pickle
 from emo.manifest.cells import SPLITS
-from emo.untrusted.files import read_regular
-from emo.untrusted.plain_pickle import read_plain_pickle
 
 CAPTIONS = "raw-captions.pkl"
 MOST_PICKLE_BYTES = 2**28

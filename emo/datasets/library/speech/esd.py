@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import MOST_TEXT_BYTES, Tree
 from emo.errors import DatasetError
-from emo.untrusted.files import read_regular
+from emo.machine.untrusted.files import read_regular
 
 EMOTIONS = ("Neutral", "Angry", "Happy", "Sad", "Surprise")
 """Names of the folders, in the order of the numbers: 1–350 are neutral, 351–700 angry …"""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 TABLE = ("labels_consensus.csv", "labels_concensus.csv")
 """Names of the table; the second is that of older releases."""

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import read_regular
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import read_regular
 
 TABLES = {"train": "training.csv", "val": "validation.csv"}
 FOLDERS = {"train": "train_set", "val": "val_set"}
@@ -225,7 +225,7 @@ def _number(tree: Tree, file: str) -> str:
     """
     import numpy as np
 
-    from emo.untrusted.npy import array_header
+    from emo.machine.untrusted.npy import array_header
 
     path = tree.root / file
     try:

@@ -13,8 +13,8 @@ from emo.datasets.png import grey_pixels, grey_png, whole_folder
 from emo.datasets.repeats import RepeatsOptions, Unit, without_repeats
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import open_regular, read_regular
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import open_regular, read_regular
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 VOTES = "fer2013new.csv"

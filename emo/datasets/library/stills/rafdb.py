@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 LIST = "list_patition_label.txt"
 """Name of the list of labels, misspelt as published."""

@@ -6,8 +6,8 @@ from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, no
 from emo.datasets.repeats import RepeatsOptions, Unit, without_repeats
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
+from emo.machine.untrusted.documents import shortened
 from emo.manifest.tasks import SEPARATOR
-from emo.untrusted.documents import shortened
 
 FILES = {"train": "train.tsv", "val": "dev.tsv", "test": "test.tsv"}
 EMOTIONS = (

@@ -7,7 +7,7 @@ from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
 from emo.datasets.folds import FOLDS_NOTE, FoldOptions, fold_counts, read_folds
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 LISTS = "EmoLabel_DataSplit/{split}(single-labeled)/set_{fold}.csv"
 NAMES = ("video_name", "order")

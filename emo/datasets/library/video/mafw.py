@@ -8,8 +8,8 @@ from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
 from emo.datasets.folds import FOLDS_NOTE, FoldOptions, fold_counts, read_folds
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
+from emo.machine.untrusted.documents import shortened
 from emo.manifest.tasks import SEPARATOR
-from emo.untrusted.documents import shortened
 
 FOLDERS = {"single": ("single",), "compound": ("compound", "multi", "multiple")}
 """Value of the option classes -> folders that hold its lists."""

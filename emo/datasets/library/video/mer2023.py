@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.documents import shortened
 
 SETS = {"train": "train", "test1": "test", "test2": "test", "test3": "test"}
 """Folder of the download -> split."""

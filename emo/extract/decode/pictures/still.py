@@ -14,7 +14,7 @@ from emo.errors import MediaError
 from emo.extract.decode.budget import check_pixels
 from emo.extract.decode.sources.media_file import FarFile, MediaPath
 from emo.machine.libraries import late
-from emo.untrusted.files import open_regular
+from emo.machine.untrusted.files import open_regular
 
 if TYPE_CHECKING:
     import PIL.BmpImagePlugin

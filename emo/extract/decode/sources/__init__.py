@@ -2,6 +2,6 @@
 
 Media are opened as files of Python, and nothing else of the decoder knows where they lie.
 
-May import: errors, manifest, store.backend, untrusted.
+May import: errors, machine.untrusted, manifest, store.backend.
 Read first: media_file.py.
 """

@@ -19,13 +19,13 @@ from typing import BinaryIO
 
 from emo.errors import EmoError, MediaError, StoreError
 from emo.extract.decode.limits import MediaLimits, media_limits, set_limits
+from emo.machine.untrusted.addresses import is_url
+from emo.machine.untrusted.files import UnfitFileError, open_regular
 from emo.store.backend.cache_folder import cache_folder, limit_bytes, writing_cache
 from emo.store.backend.cached_part import GET_BYTES, CachedPart
 from emo.store.backend.errors import PARTS_ARE_KEPT
 from emo.store.backend.https import MOST_DOWNLOAD_SECONDS, allow_hosts, download
 from emo.store.backend.object_path import ObjectPath
-from emo.untrusted.addresses import is_url
-from emo.untrusted.files import UnfitFileError, open_regular
 
 MOST_IN_MEMORY = 2**25
 """Largest file that is read at once into memory, 32 MiB."""

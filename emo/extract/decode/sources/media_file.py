@@ -17,7 +17,7 @@ from emo.errors import MediaError
 from emo.extract.decode.sources.bodies import Body, body_of
 from emo.extract.decode.sources.object_listing import known_facts
 from emo.extract.decode.sources.tar_shard import is_member_at, members_of
-from emo.untrusted.addresses import Address, is_url, parse_address, without_offset
+from emo.machine.untrusted.addresses import Address, is_url, parse_address, without_offset
 
 _BUFFER_BYTES = 2**18
 """Bytes that one read fetches at least from a file that is not in memory."""

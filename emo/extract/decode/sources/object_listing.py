@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from emo.errors import EmoError
 from emo.extract.decode.sources.bodies import as_media_errors
+from emo.machine.untrusted.addresses import is_url, parse_address
 from emo.manifest import Clip
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import SCHEMES, ObjectPath
-from emo.untrusted.addresses import is_url, parse_address
 
 MOST_FOLDERS = 32
 """Folders of a bucket that are listed each on its own; of more, all below what they share is."""

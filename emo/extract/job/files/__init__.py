@@ -1,5 +1,5 @@
-"""Where the files of a job folder lie: on a disk, or as objects in a bucket.
+"""Files of a job folder: what stands in them, and where they lie (a disk, or a bucket's objects).
 
-May import: errors, machine, store.backend, untrusted.
+May import: errors, extract.decode, machine.untrusted, manifest, store.backend, store.recipe.
 Read first: job_files.py.
 """

@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 from emo.errors import StoreError
 from emo.extract.job.files.job_files import JobFiles, LogFile
+from emo.machine.untrusted.files import UnfitFileError
 from emo.store.backend.object_path import ObjectPath
 from emo.store.backend.parallel import at_once
-from emo.untrusted.files import UnfitFileError
 
 ALIVE = ".alive"
 """End of the name of the object whose time says that a process is alive."""

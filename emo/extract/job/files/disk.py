@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from emo.extract.job.files.job_files import JobFiles, LogFile
+from emo.machine.untrusted.files import UnfitFileError, open_regular, read_regular
 from emo.store.backend.commit import commit
 from emo.store.backend.process_identity import host, this_process
-from emo.untrusted.files import UnfitFileError, open_regular, read_regular
 
 
 class DiskLog(LogFile):

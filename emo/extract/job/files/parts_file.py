@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from emo.extract.decode.sources.object_listing import facts_of_clips
+from emo.extract.job.files.job_document import MOST_LINE_BYTES, PART
 from emo.extract.job.files.job_files import JobFiles
-from emo.extract.job.job_document import MOST_LINE_BYTES, PART
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import JobError
+from emo.machine.untrusted.documents import DocumentError, parse_checked
 from emo.manifest import Clip, Manifest
 from emo.manifest.cells import ARRAYS
 from emo.store.backend.location import Location
-from emo.untrusted.documents import DocumentError, parse_checked
 
 PARTS_FILE = "parts.jsonl"
 _NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}

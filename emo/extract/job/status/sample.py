@@ -17,10 +17,10 @@ from emo.extract.job.plan import PartPlan, Todo, shard_of
 from emo.extract.job.request import Request
 from emo.extract.job.status.forecast import MOST_GROUPS, ClipCost, Measured, thread_groups
 from emo.extract.job.timings import WorkTotals
+from emo.machine.untrusted.addresses import is_url
 from emo.manifest import Clip
 from emo.store.part.reader import Part
 from emo.store.store import Store
-from emo.untrusted.addresses import is_url
 
 SEED = 0
 """Seed of the draw, so that the same command draws the same clips."""

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import why_unread
 from emo.extract.models.config_checks import check_files
-from emo.extract.models.formats import foreign_format
+from emo.extract.models.tensor_files.checkpoint import why_unread
+from emo.extract.models.tensor_files.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level
 from emo.extract.networks.hf.layers import Layers, hidden_states
 from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code

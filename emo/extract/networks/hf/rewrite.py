@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import read_config, read_tensors
 from emo.extract.models.model import BasePart
 from emo.extract.models.rewrite import Changes, changes_by_name, is_same
+from emo.extract.models.tensor_files.checkpoint import read_config, read_tensors
 from emo.extract.networks.hf.models import empty_model, encoder_of, read_network
 
 _OLD_NAMES = {

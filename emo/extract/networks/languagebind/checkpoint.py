@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import fill, read_config, read_tensor, read_tensors
+from emo.extract.models.tensor_files.checkpoint import fill, read_config, read_tensor, read_tensors
 from emo.extract.models.weights import Found, WeightFile
 from emo.extract.networks.languagebind.inputs import Sound
 from emo.extract.networks.languagebind.network import PatchGrid, Sizes, TextTower, VisionTower

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from emo.extract.models.checkpoint import prefix_of, read_config, read_tensors
 from emo.extract.models.rewrite import Changes, changes_by_name, is_same, stored
+from emo.extract.models.tensor_files.checkpoint import prefix_of, read_config, read_tensors
 from emo.extract.networks.languagebind.checkpoint import (
     TENSOR_FILES,
     Config,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import fill, read_tensors
 from emo.extract.models.rewrite import Changes, is_same, stored
+from emo.extract.models.tensor_files.checkpoint import fill, read_tensors
 from emo.extract.networks.imagebind.network import TowerSizes
 from emo.extract.networks.videollama.network import AudioBranch, VideoBranch, VisionSizes
 from emo.extract.networks.videollama.qformer import QFormerSizes

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import read_config, read_tensor
+from emo.extract.models.tensor_files.checkpoint import read_config, read_tensor
 from emo.extract.models.weights import Found, WeightFile, candidates_of, find
 
 _LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"

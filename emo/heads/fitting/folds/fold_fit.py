@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emo.errors import FitError
-from emo.heads.data.data import Data, requested_scalings, split_data
+from emo.heads.data.data import Data, split_data
 from emo.heads.data.folds import Fold, Folds
 from emo.heads.data.load import LabelledClips
+from emo.heads.data.stream_scaling import requested_scalings
 from emo.heads.fitting.folds.nested_search import search_in_fold
 from emo.heads.fitting.progress_files import run_checkpoints
 from emo.heads.fitting.request import FitRequest, with_options

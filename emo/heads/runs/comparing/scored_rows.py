@@ -11,11 +11,11 @@ import numpy as np
 from emo.errors import EmoError, FitError
 from emo.heads.data.interval_groups import DIALOGUE, value_of
 from emo.heads.data.targets import Target
+from emo.machine.untrusted.documents import shortened
+from emo.machine.untrusted.files import read_regular
 from emo.manifest import Clip, read_manifest
-from emo.manifest.spreadsheet import table_file
+from emo.manifest.tables.spreadsheet import table_file
 from emo.manifest.tasks import parts
-from emo.untrusted.documents import shortened
-from emo.untrusted.files import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd

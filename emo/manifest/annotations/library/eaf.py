@@ -9,6 +9,7 @@ from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.xml import XmlError, parse_xml
 from emo.manifest.annotations.format import (
     AnnotationFormat,
     Annotations,
@@ -16,7 +17,6 @@ from emo.manifest.annotations.format import (
     Stretch,
     read_bytes,
 )
-from emo.untrusted.xml import XmlError, parse_xml
 
 _Times = dict[str, tuple[int, int] | None]
 

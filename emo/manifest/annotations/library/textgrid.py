@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from emo.errors import ManifestError
+from emo.machine.untrusted.documents import short_repr
 from emo.manifest.annotations.format import (
     AnnotationFormat,
     Annotations,
@@ -19,7 +20,6 @@ from emo.manifest.annotations.format import (
     read_bytes,
     read_text,
 )
-from emo.untrusted.documents import short_repr
 
 _TOKEN = re.compile(
     r'"((?:[^"]++|"")*+)"|(?<!\S)(<\w+>|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\S)'

@@ -8,7 +8,8 @@ from typing import ClassVar
 from emo.errors import ManifestError
 from emo.manifest.annotations.format import AnnotationFormat, Annotations, Stretch, milliseconds
 from emo.manifest.cells import seconds
-from emo.manifest.rows import TextTable, read_rows
+from emo.manifest.rows import read_rows
+from emo.manifest.tables.text_table import TextTable
 
 _NAMES: Mapping[str, Sequence[str]] = {
     "start": (

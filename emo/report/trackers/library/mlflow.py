@@ -20,8 +20,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from emo.errors import OptionError, line_of
+from emo.machine.untrusted.documents import shortened
 from emo.report.trackers.tracker import TrackedRun, Tracker
-from emo.untrusted.documents import shortened
 
 FILE = "mlflow.db"
 _ID, _GROUP, _PART = "emo.id", "emo.group", "emo.part"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
-from emo.untrusted.budget import Budget
+from emo.machine.untrusted.budget import Budget
 
 _NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",

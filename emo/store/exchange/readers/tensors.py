@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import shortened
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import shortened
 
 
 def tensor_file(file: Path, budget: Budget) -> dict[str, Any]:

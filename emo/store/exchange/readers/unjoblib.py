@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.unpickle import (
     ArrayState,
     DTypeState,
@@ -26,7 +27,6 @@ from emo.store.exchange.unpickle import (
     stand_in,
     unpickle,
 )
-from emo.untrusted.budget import Budget
 
 _WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _BYTES = 64

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from emo.errors import StoreError
+from emo.machine.untrusted.documents import short_repr
 from emo.plugins import unknown
 from emo.store.exchange.labels import ROW_NAMES, TIME_NAMES, is_label_name
 from emo.store.exchange.tables.file import TableFile, TextOptions
-from emo.untrusted.documents import short_repr
 
 _MISSING = ("", "?", "nan", "na", "n/a", "#n/a", "null", "none", "nan(ind)", "#num!", "-")
 """Words of a cell without a number, in lower case and without a sign before them."""

@@ -14,9 +14,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
+from emo.machine.untrusted.documents import short_repr, shortened
 from emo.store.exchange.labels import UNNAMED_COLUMN
-from emo.untrusted.budget import Budget
-from emo.untrusted.documents import short_repr, shortened
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".txt", ".arff", ".parquet")
 """Endings of tables."""

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from emo.errors import StoreError
+from emo.machine.untrusted.budget import Budget
 from emo.store.exchange.labels import cell_text, is_label_name
 from emo.store.exchange.tables.columns import ColumnOptions, choose_columns
 from emo.store.exchange.tables.file import open_table
-from emo.untrusted.budget import Budget
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
