@@ -15,6 +15,7 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import math
 import traceback
 import types
 import typing
@@ -385,7 +386,11 @@ def _convert(text: str, hint: Any, where: str) -> object:
             return text.lower() in {"true", "yes", "1"}
     else:
         try:
-            return kind(text)
+            value: object = kind(text)
         except ValueError:
             pass
+        else:
+            if not isinstance(value, float) or math.isfinite(value):
+                return value
+            raise OptionError(f"{where}: expected a finite number; got {text!r}")
     raise OptionError(f"{where}: expected {kind.__name__}; got {text!r}")

@@ -87,6 +87,8 @@ def test_options_convert_by_their_type():
         ({"frames": "0"}, "expected 1 or more"),
         ({"mode": "c"}, "expected one of a, b"),
         ({"is_fast": "maybe"}, "expected bool"),
+        ({"margin": "nan"}, "option x.margin: expected a finite number; got 'nan'"),
+        ({"margin": "-inf"}, "expected a finite number"),
     ],
 )
 def test_wrong_options_say_which_expected_found(pairs, message):

@@ -10,6 +10,7 @@ from emo import plugins
 from emo.adapt.start import Start
 from emo.errors import OptionError
 from emo.heads.data.data import Data
+from emo.heads.data.targets import score_unit
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.request import FitRequest
 from emo.heads.fitting.seeds import result_of
@@ -108,7 +109,7 @@ def scored(
     state = {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}
     seed = rounds[-1].seed if rounds else request.options.first_seed
     last = rounds or (Round(seed, 1, float("nan"), float("nan"), float("nan"), is_best=True),)
-    outcome = Outcome(seed, state, tuple(last), is_exact=False)
+    outcome = Outcome(seed, state, tuple(last), is_exact=False).times(score_unit(data.targets))
     outputs = {
         (split, ""): {
             target: np.stack([table])

@@ -246,6 +246,14 @@ def test_goemotions_has_several_labels_and_texts_with_quotes(down, tmp_path):
 
 
 @of("goemotions")
+def test_goemotions_counts_a_label_that_is_named_twice_once(down):
+    with (down / "test.tsv").open("a") as file:
+        file.write("Hm\t3,3\tmade003\r\n")
+    row = GoEmotions.read(list_tree(down), KEEP).rows[-1]
+    assert (row["label"], row["label_count"]) == ("annoyance", "1")
+
+
+@of("goemotions")
 def test_goemotions_repeats_are_counted_and_dropped(down):
     with (down / "test.tsv").open("a") as file:
         file.write('Say "hi\t3\tmade002\r\n')

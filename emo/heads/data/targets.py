@@ -47,6 +47,14 @@ class Target:
         return ((labels - self.centre) / self.spread).astype(np.float32)
 
 
+def score_unit(targets: Sequence[Target]) -> float:
+    """Return by what the score of standardised labels is multiplied, for the label's own unit.
+
+    It is the spread of the only target, 1 for classes; the mean score of several has no unit.
+    """
+    return targets[0].spread if len(targets) == 1 else 1.0
+
+
 def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
     """Return the targets of a run, from its ``run.json``.
 

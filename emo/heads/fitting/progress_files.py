@@ -19,6 +19,8 @@ NOTHING_TO_RESUME = "--resume: no interrupted fit had left anything here, so thi
 def progress_files(out: Path | None, *, searches: bool = False) -> Iterator[None]:
     """Hold the lock of a run inside the block; remove checkpoints and journal if it succeeds.
 
+    If it fails before any seed was kept, the folder of checkpoints is removed too.
+
     Args:
         out: folder of the run; None: there is no run on disk.
         searches: the fit has a search, whose journal is removed too.
@@ -31,6 +33,10 @@ def progress_files(out: Path | None, *, searches: bool = False) -> Iterator[None
             yield
         except DivergedError:
             remove_checkpoints(out)  # going on from them would diverge again
+            raise
+        except BaseException:
+            if out is not None and not any(_checkpoints_folder(out).rglob("*.safetensors")):
+                remove_checkpoints(out)
             raise
         journal = search_journal(out)
         if searches and journal is not None:

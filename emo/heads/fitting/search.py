@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emo import plugins
 from emo.errors import FitError, naming_file, plural
 from emo.heads.data.data import Data
+from emo.heads.data.targets import score_unit
 from emo.heads.fitting.draw_trials import (
     HEAD_PREFIX,
     TOGETHER,
@@ -167,9 +168,10 @@ class _RunTrial:
         head = build()
         train, val = (pool_batch(head, data.splits[name].batch) for name in ("train", "val"))
         curve: list[float] = []
+        unit = score_unit(data.targets)
 
         def on_round(done: Round) -> None:
-            curve.append(done.val_score)
+            curve.append(done.val_score * unit)
             if is_behind(curve, before):
                 raise _BehindError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emo.heads.data.data import Data
-from emo.heads.data.targets import Target
+from emo.heads.data.targets import Target, score_unit
 from emo.heads.fitting.missing_streams import ALL_STREAMS, missing_variants, without_streams
 from emo.heads.fitting.parallel import run_parallel, slots
 from emo.heads.fitting.request import Build, FitRequest, check_request
@@ -161,11 +161,9 @@ def _complete(outcome: Outcome, head: Head, targets: Sequence[Target]) -> Outcom
         head: an untrained head, which gets the outcome's weights.
         targets: what the head predicts; the mean score of several ones has no unit.
     """
-    choice = outcome.choice
-    if choice is not None and len(targets) == 1:
-        choice = choice.times(targets[0].spread)  # 1 for classes
     head.load_state_dict(outcome.kept)
-    return dataclasses.replace(outcome, choice=choice, settings=head.chosen_settings)
+    found = outcome.times(score_unit(targets))
+    return dataclasses.replace(found, settings=head.chosen_settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +184,11 @@ class _FitSeed:
 
         Args:
             seed: the seed.
-            report: called after each round.
+            report: called after each round, whose score is in the label's unit.
         """
+        unit = score_unit(self.targets)
         try:
-            return self._fit(seed, report)
+            return self._fit(seed, lambda done: report(done.times(unit)))
         except DivergedError as error:
             return error
 

@@ -20,9 +20,15 @@ class Round:
     """Loss on val without smoothing or weights, see :func:`emo.heads.training.losses.plain_loss`.
     """
     val_score: float
-    """Headline score on val, see :data:`emo.heads.metrics.measures.HEADLINES`; higher is better."""
+    """Headline score on val, see :data:`emo.heads.metrics.measures.HEADLINES`; higher is better.
+    During training of standardised labels; in a :class:`~emo.heads.runs.result.FitResult` of a
+    single number in the label's unit."""
     is_best: bool
     """Whether the round is better than all before it."""
+
+    def times(self, factor: float) -> "Round":
+        """Return the round with its score multiplied, as for a number in the label's units."""
+        return replace(self, val_score=self.val_score * factor)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,14 @@ class Outcome:
     settings: Mapping[str, float] = field(default_factory=dict)
     """Options of the head that the fit chose by the score on val, see
     :attr:`emo.heads.head.Head.chosen_settings`."""
+
+    def times(self, factor: float) -> "Outcome":
+        """Return the outcome with all scores multiplied, as for a number in the label's units."""
+        return replace(
+            self,
+            history=tuple(each.times(factor) for each in self.history),
+            choice=self.choice.times(factor) if self.choice is not None else None,
+        )
 
     @property
     def kept(self) -> Mapping[str, Tensor]:

@@ -106,6 +106,29 @@ def take_labels(
     return lines
 
 
+def leave_out_labels(arrays: dict[str, Any], where: str) -> list[str]:
+    """Remove arrays called as labels are from a file whose names are ids; return a line about them.
+
+    Args:
+        arrays: name -> array; names with ``/`` are of a clip and stay.
+        where: the file, for messages.
+
+    Raises:
+        StoreError: the others are no clips but X of many clips.
+    """
+    names = [name for name in arrays if "/" not in name and is_label_name(name)]
+    if not names:
+        return []
+    for name in names:
+        del arrays[name]
+    if {name.lower() for name in arrays} <= {"x", "features", "lengths", "x_lengths"}:
+        raise StoreError(
+            f"{where}: {', '.join([*arrays, *names])}: arrays of many clips, not one for each; "
+            "`emo store import xy` reads X and y"
+        )
+    return [f"{', '.join(names)}: called as labels are, no clips, left out"]
+
+
 def shape_of_tokens(shape: Sequence[int], where: str) -> tuple[int, int]:
     """Return T and D of an array (T, D), or (D,), which is one token; axes of length 1 may be more.
 

@@ -1,8 +1,8 @@
 """`emo store import` and `export`: copy clips between a store and files of other formats."""
 
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
 from emo.store.exchange.format import MOST_BYTES, Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, sizes_of_clips, write_parts
-from emo.store.recipe import IMPORTED
+from emo.store.part.zarr_layout import stored_dtype
+from emo.store.recipe import IMPORTED, Recipe
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 
@@ -98,15 +99,18 @@ def import_file(
     form.wants_labels = wants_labels
     with ExitStack() as file:
         unread = f"cannot be read as {name}"
-        with foreign_file(path, StoreError, unread):
+        with _naming(path), foreign_file(path, StoreError, unread):
             contents = file.enter_context(form.read(path, chosen))
             contents = contents.choose(list(streams)) if streams else contents
             if wants_labels and not contents.cells:
                 raise StoreError(f"--manifest: {path} has no labels; leave it out")
+            if not contents.ids and not contents.failures:
+                raise StoreError(f"{path}: holds no clips")
             _check_ids(contents.ids, path)
             _check_sizes(contents, form.budget(path))
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
+            _check_dtypes(made, path)
         known = {"space": dict.fromkeys(made.streams, spaces[0])} if spaces else {}
         made = replace(made, facts={**made.facts, "file": path.name, **known})
         opened = Store.create(store)
@@ -126,6 +130,26 @@ def import_file(
         lines += _labels_line(cells, contents.label_names) if not wants_labels else []
         lines += [f"unknown labels (nan), left empty: {unknown:,}"] * bool(unknown and wants_labels)
         return TransferReport(_rows(contents), done, before, failures, tuple(lines), cells)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name a file in a StoreError of the block whose message does not name it."""
+    try:
+        yield
+    except StoreError as error:
+        if str(path) in str(error):
+            raise
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _check_dtypes(recipe: Recipe, path: Path) -> None:
+    """Raise StoreError for a stream of numbers that a store does not hold, such as float128."""
+    for name, spec in recipe.streams.items():
+        try:
+            stored_dtype(spec.dtype)
+        except StoreError as error:
+            raise StoreError(f"{path}: stream {name!r}: {error}") from error
 
 
 def _labels_line(cells: Mapping[str, Mapping[str, str]], unread: Sequence[str]) -> list[str]:

@@ -19,8 +19,15 @@ from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ids_as_text
 from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.patient_file import PatientFile
-from emo.store.exchange.per_clip import ClipArray, array_of, resident, streams_of_clips, take_labels
-from emo.store.exchange.readers.unjoblib import COMPRESSED, object_array, read_any_pickle
+from emo.store.exchange.per_clip import (
+    ClipArray,
+    array_of,
+    leave_out_labels,
+    resident,
+    streams_of_clips,
+    take_labels,
+)
+from emo.store.exchange.readers.unjoblib import is_pickle, object_array, read_any_pickle
 
 _MOST_CLIPS = 5_000_000
 
@@ -52,7 +59,7 @@ class ClipArrays(Format):
         budget = self.budget(path)
         with path.open("rb") as file:
             start = file.read(8)
-        if start.startswith((b"\x80", b"\x93NUMPY", *COMPRESSED)):
+        if start.startswith(b"\x93NUMPY") or is_pickle(path, start):
             yield self._dict(path, budget, options)
             return
         if start.startswith(b"PK"):
@@ -79,7 +86,9 @@ class ClipArrays(Format):
             raise StoreError(f"{path}: expected a dict of arrays, got {type(value).__name__}")
         streams: dict[str, dict[str, ClipArray]] = {}
         cells: dict[str, dict[str, str]] = {}
-        for clip_id, found in zip(ids_as_text(value), value.values(), strict=True):
+        named = dict(zip(ids_as_text(value), value.values(), strict=True))
+        lines = leave_out_labels(named, str(path))
+        for clip_id, found in named.items():
             members = found if isinstance(found, dict) else {options.stream: found}
             for name, each in members.items():
                 if isinstance(each, np.ndarray | list):
@@ -87,7 +96,7 @@ class ClipArrays(Format):
                     streams.setdefault(str(name), {})[clip_id] = array
                 else:
                     cells.setdefault(clip_id, {})[str(name)] = cell_text(each)
-        return _of_streams(streams, cells, options, path)
+        return _of_streams(streams, cells, options, path, lines)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write an HDF5 file with the data set ID/STREAM for each clip and stream."""
@@ -119,11 +128,16 @@ def _npz(path: Path, budget: Budget) -> _Found:
     opened = np.load(path, allow_pickle=False)
     for name, (shape, dtype) in npz_members(path, budget).items():
         if shape == () or dtype.kind in "SU":
-            values[name] = cell_text(opened[name].reshape(-1)[0]) if shape != (0,) else ""
+            values[name] = _joined(opened[name])
         else:
             read = partial(opened.__getitem__, name)
             arrays[name] = array_of(shape, dtype, read, f"{path}: {name}")
     return arrays, values
+
+
+def _joined(words: np.ndarray) -> str:
+    """Return the texts of an array, such as the words of a clip, as one cell."""
+    return " ".join(map(cell_text, words.reshape(-1)))
 
 
 def _hdf5(file: h5py.File, path: Path, budget: Budget) -> _Found:
@@ -133,8 +147,7 @@ def _hdf5(file: h5py.File, path: Path, budget: Budget) -> _Found:
     for name, dataset in collect_datasets(file, path, budget, most_names=_MOST_CLIPS).items():
         groups.add(name.rpartition("/")[0])
         if h5py.check_string_dtype(dataset.dtype) is not None:
-            if dataset.size == 1:
-                values[name] = cell_text(np.asarray(dataset.asstr()[()]).reshape(-1)[0])
+            values[name] = _joined(np.asarray(dataset.asstr()[()]))
         elif dataset.shape == ():
             values[name] = cell_text(dataset[()])
         else:
@@ -148,12 +161,13 @@ def _hdf5(file: h5py.File, path: Path, budget: Budget) -> _Found:
 
 
 def _contents(
-    arrays: Mapping[str, ClipArray],
+    arrays: dict[str, ClipArray],
     values: Mapping[str, str],
     options: ClipArrayOptions,
     path: Path,
 ) -> Contents:
     """Return the clips whose arrays and labels have these names."""
+    lines = leave_out_labels(arrays, str(path))
     if not arrays:
         raise StoreError(f"{path}: holds no array of tokens")
     depths = {name.count("/") for name in arrays}
@@ -172,7 +186,9 @@ def _contents(
         clip_id, column = _split(name, options)
         if column:
             cells.setdefault(clip_id, {})[column] = value
-    return _of_streams(streams, cells, options, path)
+    if unread := [name for name in values if not _split(name, options)[1]]:
+        lines.append(f"text and single values of no clip, left out: {', '.join(unread[:10])}")
+    return _of_streams(streams, cells, options, path, lines)
 
 
 def _of_streams(
@@ -180,9 +196,10 @@ def _of_streams(
     cells: dict[str, dict[str, str]],
     options: ClipArrayOptions,
     path: Path,
+    lines: list[str],
 ) -> Contents:
     """Return the clips of these streams; arrays that are called as labels are become cells."""
-    lines = take_labels(streams, cells, options.stream)
+    lines = lines + take_labels(streams, cells, options.stream)
     if not streams:
         raise StoreError(f"{path}: holds labels alone")
     ids = list(dict.fromkeys(i for found in streams.values() for i in found))

@@ -83,13 +83,23 @@ def _lengths(file: Path) -> np.ndarray:
     return np.array(found, np.int64)
 
 
+def _words(line: str) -> list[str]:
+    """Return the cells of a line of .emo; without tabs the label is what stands behind the last
+    blank, so that ids may have blanks.
+
+    >>> _words("clip one\thap"), _words("clip one  hap"), _words("hap")
+    (['clip one', 'hap'], ['clip one', 'hap'], ['hap'])
+    """
+    return line.split("\t") if "\t" in line else line.rsplit(None, 1)
+
+
 def _clips(
     path: Path, count: int, options: Emotion2vecOptions
 ) -> tuple[list[str], dict[str, dict[str, str]], str]:
     """Return ids, cells, and a line that says where the ids come from."""
     emo, tsv = path.with_suffix(".emo"), path.with_suffix(".tsv")
     lines = _lines(emo) if emo.is_file() else []
-    rows = [line.strip().split("\t" if "\t" in line.strip() else None) for line in lines]
+    rows = [_words(line.strip()) for line in lines]
     if rows and len(rows) != count:
         raise StoreError(f"{emo}: has {plural(len(rows), 'line')} for {plural(count, 'clip')}")
     split = {"train": "train", "valid": "val", "dev": "val", "val": "val", "test": "test"}

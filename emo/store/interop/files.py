@@ -1,7 +1,7 @@
 """files: a plain folder of one .npy, .npz, .csv or .pt file for each clip, named by its id."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from emo.store.exchange.clip_folder import (
 )
 from emo.store.exchange.contents import Contents, contents_fields
 from emo.store.exchange.format import Format
-from emo.store.exchange.labels import cell_text
+from emo.store.exchange.labels import cell_text, is_label_name
 from emo.store.exchange.npy_headers import npz_members
 from emo.store.exchange.per_clip import ClipArray, array_of, npy_file, streams_of_clips, take_labels
 from emo.store.exchange.readers.tensors import tensor_file
@@ -31,6 +31,10 @@ from emo.store.exchange.tables.columns import ColumnOptions
 from emo.store.exchange.tables.one_clip import TokenTables, UnfitClip
 from emo.store.exchange.tables.spool import Spool
 
+_File = tuple[str, str, Path]
+"""Sub-folder that is a stream or ``""``, clip id and path of a file."""
+_Clip = tuple[Mapping[str, ClipArray], dict[str, str]]
+"""Name -> array, and cells of labels."""
 ENDINGS = (".npy", ".npz", ".csv", ".tsv", ".txt", ".pt")
 """Endings of files of a clip."""
 
@@ -70,12 +74,12 @@ class Files(Format):
         unfit: dict[str, str] = {}
         with Spool() as spool:
             reader = _Reader(options, budget, spool)
-            for owner, clip_id, file in files:
-                try:
-                    arrays, row = reader.read(file)
-                except UnfitClip as error:
-                    unfit.setdefault(clip_id, str(error))
+            for (owner, clip_id, file), read in reader.read_each(files):
+                if isinstance(read, UnfitClip):
+                    unfit.setdefault(clip_id, str(read))
+                    cells |= {clip_id: read.cells} if read.cells else {}
                     continue
+                arrays, row = read
                 for name, array in arrays.items():
                     stream = folders.get(owner, owner) or name or options.stream
                     stream = f"{owner}-{name}" if owner and name else stream
@@ -93,7 +97,6 @@ class Files(Format):
                     found.pop(clip_id, None)
             ids = ordered({clip_id for _, clip_id, _ in files if clip_id not in unfit}, document)
             facts = {"failures": unfit, **contents_fields(document)}
-            cells = {clip_id: row for clip_id, row in cells.items() if clip_id not in unfit}
             facts = facts if cells == {} else {"cells": cells, **facts}
             made = streams_of_clips(streams, ids, document)
             yield Contents(ids, made, lines=tuple(lines + reader.lines), **facts)
@@ -144,6 +147,11 @@ def _files(
         clips.append((owner, unquote(clip_id) if is_ours else clip_id, file))
     (ending,) = counts
     lines = [] if is_ours else [f"ids: names of the files without {ending}"]
+    named = [each for each in clips if not (each[0] or "/" in each[1]) and is_label_name(each[1])]
+    if named and not is_ours and len(named) < len(clips):
+        clips = [each for each in clips if each not in named]
+        names = ", ".join(file.name for *_, file in named)
+        lines.append(f"{names}: called as labels are, no clips, left out")
     if others:
         lines.append(f"other files, left out: {plural(len(others), 'file')}, {others[0].name} …")
     return clips, lines
@@ -163,7 +171,11 @@ class _Reader:
         line = f"labels that differ between the rows of a clip, left out: {varying}"
         return self._tables.lines + [line] * bool(varying)
 
-    def read(self, file: Path) -> tuple[Mapping[str, ClipArray], dict[str, str]]:
+    def read_each(self, files: Sequence[_File]) -> Iterator[tuple[_File, _Clip | UnfitClip]]:
+        """Yield each file with its arrays and labels, or with why its clip cannot be read."""
+        return self._tables.read_each(files, lambda each: self.read(each[2]))
+
+    def read(self, file: Path) -> _Clip:
         """Return name -> array (the name is ``""`` for the only one), and cells of labels."""
         ending = file.suffix.lower()
         if ending == ".npy":

@@ -18,7 +18,7 @@ from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.per_clip import ClipArray, array_of, streams_of_clips
 from emo.store.exchange.tables.columns import ColumnOptions
-from emo.store.exchange.tables.one_clip import TokenTables
+from emo.store.exchange.tables.one_clip import TokenTables, UnfitClip
 from emo.store.exchange.tables.spool import Spool
 
 _FACTS = ("frame", "face_id", "timestamp", "confidence", "success")
@@ -68,9 +68,12 @@ class OpenFace(Format):
         notes: dict[str, dict[str, float]] = {}
         failures, lost = {}, 0
         with Spool() as spool:
-            for file in files:
-                clip_id = file.relative_to(path).with_suffix("").as_posix()
-                table = tables.read(file)
+            ids = {file: file.relative_to(path).with_suffix("").as_posix() for file in files}
+            for file, table in tables.read_each(files, tables.read):
+                clip_id = ids[file]
+                if isinstance(table, UnfitClip):
+                    failures[clip_id] = str(table)
+                    continue
                 success = _success(table.facts, file)
                 lost += int((success == 0).sum())
                 if not success.any() or not len(next(iter(table.streams.values()))):
@@ -82,11 +85,12 @@ class OpenFace(Format):
                     array = array_of(tokens.shape, tokens.dtype, spool.add(tokens), str(file))
                     streams.setdefault(name, {})[clip_id] = array
             if not streams:
-                raise StoreError(f"{path}: no file has a frame with a face")
-            ids = list(next(iter(streams.values())))
+                why = next(iter(failures.values()))
+                raise StoreError(f"{path}: no file has a frame with a face; the first: {why}")
+            clips = [clip_id for clip_id in ids.values() if clip_id not in failures]
             is_kept = "left out" if options.failed == "drop" else "kept (-o failed=drop)"
             yield Contents(
-                ids, streams_of_clips(streams, ids, {}), failures=failures, notes=notes,
+                clips, streams_of_clips(streams, clips, {}), failures=failures, notes=notes,
                 facts={"columns": {name: list(each) for name, each in tables.columns.items()}},
                 lines=(
                     "ids: names of the files without .csv", *tables.lines,

@@ -14,7 +14,7 @@ from emo.store.exchange.contents import Contents
 from emo.store.exchange.format import Format
 from emo.store.exchange.labels import cell_text
 from emo.store.exchange.named_arrays import ID_NAMES, ArrayOptions, find_clips
-from emo.store.exchange.per_clip import resident, streams_of_clips, take_labels
+from emo.store.exchange.per_clip import leave_out_labels, resident, streams_of_clips, take_labels
 from emo.store.exchange.readers.tensors import tensor_file
 
 
@@ -46,7 +46,11 @@ class Pt(Format):
         budget = self.budget(path)
         found = tensor_file(path, budget)
         found = _by_ids(found, path)
-        is_named = any(array.dtype.kind in "OSU" and array.ndim for array in found.values())
+        is_named = any(
+            array.ndim
+            and (array.dtype.kind in "OSU" or (name.lower() in ID_NAMES and _are_ids(array)))
+            for name, array in found.items()
+        )
         has_ids = is_named or options.ids is not None or "" in found
         if options.names == "arrays" or (options.names == "auto" and has_ids):
             arrays = {name or options.stream: array for name, array in found.items() if array.ndim}
@@ -67,6 +71,11 @@ class Pt(Format):
             if column not in found:
                 found[column] = [contents.cells.get(i, {}).get(column, "") for i in contents.ids]
         torch.save(found, path)
+
+
+def _are_ids(array: Any) -> bool:
+    """Return whether an array may be ids: whole numbers (N,)."""
+    return array.dtype.kind in "iu" and array.ndim == 1
 
 
 def _by_ids(found: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -96,6 +105,7 @@ def _by_ids(found: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def _by_clip(found: dict[str, Any], path: Path, options: PtOptions) -> Contents:
     """Return the clips of a file that has a tensor for each."""
+    first = leave_out_labels(found, str(path))
     streams: dict[str, Any] = {}
     cells: dict[str, dict[str, str]] = {}
     for name, array in found.items():
@@ -106,7 +116,7 @@ def _by_clip(found: dict[str, Any], path: Path, options: PtOptions) -> Contents:
             streams.setdefault(stream, {})[clip_id] = resident(array, f"{path}: {name}")
         elif member:
             cells.setdefault(clip_id, {})[member] = cell_text(array.item())
-    lines = take_labels(streams, cells, options.stream)
+    lines = first + take_labels(streams, cells, options.stream)
     if not streams:
         raise StoreError(f"{path}: holds no tensor of tokens")
     ids = list(dict.fromkeys(i for each in streams.values() for i in each))

@@ -96,6 +96,8 @@ class Table(Format):
             file.write(",".join([*quoted, *numbers]) + "\r\n")  # quotes: names_of_labels
             for first, ragged in rows.blocks():
                 for row, tokens in enumerate(ragged, start=first):
+                    if tokens.dtype == np.float16:  # its own digits are another number in float32
+                        tokens = tokens.astype(np.float32)
                     clip_id = contents.ids[row]
                     cells = contents.cells.get(clip_id, {})
                     start = [clip_id, *(cells.get(label, "") for label in labels)]
@@ -226,7 +228,7 @@ class _Reading:
         failures = self._failures(values, starts, used)
         kept = np.array([i for i, clip_id in enumerate(self._ids) if clip_id not in failures], int)
         lengths = np.diff(starts)[kept]
-        cells = {self._ids[k]: self._cells[k] for k in kept if self._cells[k]}
+        cells = {clip_id: row for clip_id, row in zip(self._ids, self._cells, strict=True) if row}
         level = "clip" if self._options.rows == "clips" else "frame"
         level = level if lengths.max(initial=1) > 1 or level == "clip" else "clip"
         document = {"streams": {name: {"level": level} for name in streams}}

@@ -20,7 +20,7 @@ from emo.store.exchange.labels import cell_text, is_label_name
 from emo.store.exchange.named_arrays import ID_NAMES, LENGTH_ENDINGS, ROW, ids_as_text
 from emo.store.exchange.npy_headers import check_npz
 from emo.store.exchange.per_clip import shape_of_tokens
-from emo.store.exchange.readers.unjoblib import COMPRESSED, object_array, read_any_pickle
+from emo.store.exchange.readers.unjoblib import is_pickle, object_array, read_any_pickle
 
 _SPLITS = {
     "train": "train", "trn": "train", "tr": "train", "val": "val", "valid": "val",
@@ -70,7 +70,8 @@ class Xy(Format):
         others += [f"{n.role}_{s or n.stream} (no X)" for s in alone for n in parts.pop(s)]
         if not parts:
             raise StoreError(
-                f"{path}: no array X, X_train …; found {', '.join(list(arrays)[:12]) or 'none'}"
+                f"{path}: no array X, X_train …; found {', '.join(list(arrays)[:12]) or 'none'}; "
+                "`emo store import clip_arrays` reads an array for each clip"
             )
         if "" in parts and len(parts) > 1:
             raise StoreError(f"{path}: has X and X_{'/'.join(s for s in parts if s)}; keep one")
@@ -85,7 +86,7 @@ class Xy(Format):
         with path.open("rb") as file:
             start = file.read(8)
         if start.startswith(b"\x93NUMPY"):
-            return {"X": self._npy(path, budget)}
+            return _named(self._npy(path, budget), path)
         if start.startswith(b"PK"):
             try:
                 check_npz(path, budget)
@@ -93,7 +94,7 @@ class Xy(Format):
                     return {name: opened[name] for name in opened.files}
             except ValueError as error:
                 raise StoreError(f"{path}: not an .npz of plain arrays: {error}") from error
-        if not start.startswith((b"\x80", *COMPRESSED)):
+        if not is_pickle(path, start):
             raise StoreError(f"{path}: neither .npy nor .npz, nor a pickle or a file of joblib")
         if not self.allow_pickle:
             raise self.pickle_error(path)
@@ -116,6 +117,8 @@ class Xy(Format):
 
 def _named(value: Any, path: Path) -> dict[str, Any]:
     """Return name -> array of a pickle: a dict, a tuple (X, y) or X alone."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:  # numpy.save of a dict
+        value = value.item()
     if isinstance(value, dict):
         return {str(name): each for name, each in value.items()}
     if isinstance(value, list) and len(value) == 2 and len(value[0]) == len(value[1]):
@@ -271,6 +274,8 @@ def _lengths(array: Any, lengths: Any, where: str, options: XyReadOptions) -> np
             f"-o fixed=true if each clip has {longest} tokens without padding"
         )
     found = np.full(len(array), longest) if lengths is None else np.asarray(lengths).reshape(-1)
+    if found.dtype.kind == "f" and (found % 1 == 0).all():  # as MATLAB and pandas write them
+        found = found.astype(np.int64)
     if len(found) != len(array) or (found < 0).any() or found.dtype.kind not in "iu":
         raise StoreError(f"{where}: its lengths are no {len(array)} whole numbers from 0")
     kept: np.ndarray = np.minimum(found, longest).astype(np.int64)

@@ -179,3 +179,19 @@ def test_an_asked_scaling_goes_with_the_run(made, tmp_path):
         fit_head(manifest, [store], None, dataclasses.replace(options, scaling={name: "log"}))
     with pytest.raises(FitError, match="stream of --scaling"):
         fit_head(manifest, [store], None, dataclasses.replace(options, scaling={"x/y": "raw"}))
+
+
+@pytest.mark.parametrize(
+    ("head", "changed", "message"),
+    [
+        ("mean_pool", {"loop": dataclasses.replace(QUICK.loop, refit=True)}, "--refit"),
+        ("mean_pool", {"head_options": {"dropout": "1.5"}}, "dropout from 0 to below 1, got 1.5"),
+        ("svm", {"head_options": {"gamma": "nan"}}, "svm.gamma: expected a finite number"),
+    ],
+)
+def test_a_refused_fit_says_why_and_leaves_no_folder(made, tmp_path, head, changed, message):
+    manifest, store = made
+    options = dataclasses.replace(QUICK, head=head, **changed)
+    with pytest.raises(OptionError, match=message):
+        fit_head(manifest, [store], tmp_path / "run", options)
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.options import LoopOptions
 from tests.make_batches import make_manifest, make_store
 
 CLIPS, SPLITS = 900, ["train"] * 540 + ["val"] * 180 + ["test"] * 180
@@ -69,7 +70,29 @@ def test_the_choice_of_a_fusion_is_scored_in_the_units_of_the_number(tmp_path):
         manifest = make_manifest(labels, split=["train"] * 72 + ["val"] * 24 + ["test"] * 24)
         result = fit_head(manifest, [store], None, FitOptions("linear", threads=1))
         found.append(result.best.choice)
+        val_mae = result.metrics["val"]["mean"]["mae"]
+        assert result.best.best.val_score == pytest.approx(-val_mae, rel=1e-4)
         (line,) = (note for note in result.notes if note.startswith("fusion:"))
         assert f"{result.best.choice.scores[result.best.choice.chosen]:.3f} on" in line
     expected = {name: 50 * score for name, score in found[0].scores.items()}
     assert found[1].scores == pytest.approx(expected, rel=1e-2)
+
+
+def test_scores_of_rounds_and_trials_have_the_unit_of_the_number(tmp_path):
+    random = np.random.default_rng(0)
+    numbers = random.standard_normal(60)
+    tokens = random.standard_normal((60, 1, 3)).astype(np.float32) + numbers[:, None, None]
+    store = make_store(
+        tmp_path / "features", {f"c{k}": {"a": each} for k, each in enumerate(tokens)}
+    )
+    manifest = make_manifest(
+        [f"{100 * number:.4f}" for number in numbers],
+        split=["train"] * 36 + ["val"] * 12 + ["test"] * 12,
+    )
+    options = FitOptions("mean_pool", threads=1, search=2, loop=LoopOptions(epochs=2))
+    result = fit_head(manifest, [store], tmp_path / "run", options)
+    val_mae = result.metrics["val"]["mean"]["mae"]
+    assert result.best.best.val_score == pytest.approx(-val_mae, rel=1e-4)
+    assert f"-{val_mae:.3f}"[:5] in (tmp_path / "run/history.csv").read_text()
+    (line,) = (note for note in result.notes if note.startswith("search:"))
+    assert f"scored {-val_mae:.3f} on val" in line

@@ -169,7 +169,8 @@ def test_one_csv_with_holes_fails_alone_and_labels_come_back(tmp_path, clips):
         (tmp_path / "in" / f"{name}.csv").write_text(text)
     folder, report = bring(tmp_path, "files", tmp_path / "in")
     assert list(folder.ids) == ["a"]
-    assert report.cells == {"a": {"label": "joy"}}
+    labels = {"a": "joy", "b": "fear", "c": "fear"}  # those of clips that failed, too
+    assert report.cells == {clip_id: {"label": label} for clip_id, label in labels.items()}
     assert "b.csv: column y1: empty" in folder.failures["b"]
     assert "c.csv: row 3, column y1" in folder.failures["c"]
     assert "differ between the rows of a clip, left out: turn" in report.table()
@@ -182,3 +183,28 @@ def test_openface_names_the_file_and_the_face(tmp_path, clips):
         bring(tmp_path, "openface", tmp_path / "in")
     folder, _ = bring(tmp_path, "openface", tmp_path / "in", "face=1")
     assert folder.failures["b"] == "OpenFace found no face with face_id 1 in any frame"
+
+
+def test_a_first_csv_with_an_empty_column_does_not_decide_for_all(tmp_path, clips):
+    for name, cell in {"a": "", "b": "2", "c": "4"}.items():
+        (tmp_path / "in" / f"{name}.csv").write_text(f"x,y1\n1,{cell}\n")
+    folder, _ = bring(tmp_path, "files", tmp_path / "in")
+    assert folder.read("features", ["b", "c"]).values.tolist() == [[1, 2], [1, 4]]
+    assert folder.failures["a"].endswith("a.csv: column y1: empty")
+    for name in "bc":
+        (tmp_path / "in" / f"{name}.csv").unlink()
+    folder, report = bring(tmp_path, "files", tmp_path / "in", recipe="alone")
+    assert folder.read("features", ["a"]).values.tolist() == [[1]]
+    assert "empty, left out: y1" in report.table()
+
+
+def test_openface_files_without_rows_or_numbers_fail_alone(tmp_path, clips):
+    (tmp_path / "in" / "a.csv").write_text(HEAD)
+    (tmp_path / "in" / "b.csv").write_text(HEAD + "1, 0, 0.0, 0.0, 0, -nan(ind), 0, 0\n")
+    openface(tmp_path / "in" / "c.csv", [(1, (0, 1, 2.5)), (2, (0, 0, "nan"))])
+    openface(tmp_path / "in" / "d.csv", [(1, (0, 1, 2.5))])
+    folder, _ = bring(tmp_path, "openface", tmp_path / "in")
+    assert list(folder.ids) == ["d"]
+    assert folder.failures["a"].endswith("a.csv: has no rows")
+    assert folder.failures["b"].endswith("b.csv: column gaze_0_x: empty")
+    assert "c.csv: row 3, column AU01_r: empty" in folder.failures["c"]

@@ -236,10 +236,11 @@ def test_a_label_of_a_streams_name_goes_out_and_an_array_of_labels_comes_in(tmp_
     assert report.cells["v0"] == expected
 
 
-def test_emotion2vec_with_tabs_has_ids_with_blanks(tmp_path):
+@pytest.mark.parametrize("between", ["\t", " "])
+def test_emotion2vec_may_have_ids_with_blanks(tmp_path, between):
     np.save(tmp_path / "train.npy", np.ones((2, 3), "f4"))
     (tmp_path / "train.lengths").write_text("1\n1\n")
-    (tmp_path / "train.emo").write_text("a b\tjoy\nc d\tsad\n")
+    (tmp_path / "train.emo").write_text(f"a b{between}joy\nc d{between}sad\n")
     _, report = bring(tmp_path, "emotion2vec", tmp_path / "train.npy")
     expected = {
         "a b": {"split": "train", "label": "joy"},
@@ -261,3 +262,49 @@ def test_a_pickled_dict_has_an_array_for_each_id(tmp_path, name):
     folder, report = bring(tmp_path, "clip_arrays", tmp_path / name, allow_pickle=True)
     assert_is(folder, "features", clips)
     assert report.cells == ({} if name == "x.npy" else {key: {"label": "joy"} for key in clips})
+
+
+def test_arrays_called_as_labels_are_are_no_clips(tmp_path):
+    clips = {"a": np.ones((2, 3)), "b": np.zeros((1, 3))}
+    labels = {"labels": np.arange(3.0), "names": np.array(["a", "b"]), "a_mood": np.array("joy")}
+    np.savez(tmp_path / "c.npz", **clips, **labels)
+    folder, report = bring(tmp_path, "clip_arrays", tmp_path / "c.npz")
+    assert list(folder.ids) == ["a", "b"]
+    assert "labels: called as labels are, no clips, left out" in report.lines
+    assert "text and single values of no clip, left out: names, a_mood" in report.lines
+    np.savez(tmp_path / "x.npz", X=np.ones((4, 3)), y=np.arange(3.0))
+    with pytest.raises(StoreError, match=r"x.npz: X, y: arrays of many clips.*import xy` reads"):
+        bring(tmp_path, "clip_arrays", tmp_path / "x.npz", recipe="x")
+    (tmp_path / "in").mkdir()
+    for name, array in {**clips, "labels": np.arange(3.0)}.items():
+        np.save(tmp_path / "in" / f"{name}.npy", array)
+    folder, report = bring(tmp_path, "files", tmp_path / "in", recipe="files")
+    assert list(folder.ids) == ["a", "b"]
+    assert "labels.npy: called as labels are, no clips, left out" in report.lines
+
+
+def test_words_of_a_clip_are_one_cell(tmp_path):
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file["a/x"], file["a/words"] = np.ones((2, 3)), ["oh", "no"]
+    _, report = bring(tmp_path, "clip_arrays", tmp_path / "c.h5")
+    assert report.cells == {"a": {"words": "oh no"}}
+
+
+def test_whole_numbers_in_a_pt_file_may_be_ids(tmp_path):
+    torch.save({"ids": torch.tensor([7, 9]), "X": torch.ones(2, 3)}, tmp_path / "t.pt")
+    folder, _ = bring(tmp_path, "pt", tmp_path / "t.pt")
+    assert list(folder.ids) == ["7", "9"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"ids": np.array(["a"]), "x": np.ones((1, 3), np.longdouble)}, "stream 'x': dtype 'float"),
+        ({"ids": np.array(["a"]), "x": np.ones((1, 0))}, "stream 'x': its description"),
+        ({"ids": np.array([], "U1"), "x": np.ones((0, 3))}, "holds no clips"),
+    ],
+)
+def test_what_no_store_holds_is_refused_with_the_name_of_the_file(tmp_path, arrays, message):
+    np.savez(tmp_path / "odd.npz", **arrays)
+    with pytest.raises(StoreError, match=rf"odd.npz: {message}"):
+        bring(tmp_path, "npz", tmp_path / "odd.npz")

@@ -217,3 +217,24 @@ def test_tables_without_numbers_say_what_may_help(tmp_path, text, hint):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(StoreError, match=f"none of its columns holds numbers.*{hint}"):
         bring(tmp_path, "table", tmp_path / "t.csv")
+
+
+def test_both_quotes_of_arff_and_its_missing_words(tmp_path):
+    head = (
+        "@relation r\n@attribute name string\n@attribute f numeric\n@attribute class {joy,fear}\n"
+    )
+    rows = "'it\\'s',1.5,joy\n\"x y\",2,?\n'c',?,fear\n"
+    (tmp_path / "t.arff").write_text(f"{head}@data\n{rows}")
+    folder, report = bring(tmp_path, "table", tmp_path / "t.arff")
+    assert list(folder.ids) == ["it's", "x y"]
+    labels = {"it's": "joy", "x y": "", "c": "fear"}  # c failed, and keeps its label
+    assert report.cells == {clip_id: {"class": label} for clip_id, label in labels.items()}
+
+
+def test_halves_in_a_table_keep_their_value(tmp_path):
+    tokens = np.array([[0.1, 1 / 3, -2.324]], np.float16)
+    recipe = Recipe("toy", {"audio": StreamSpec(3, "float16")})
+    fill(tmp_path / "store", recipe, {"c": {"audio": tokens}})
+    file = send(tmp_path, "table", name="t.csv")
+    folder, _ = bring(tmp_path, "table", file)
+    assert folder.read("features", ["c"]).values.tolist() == tokens.tolist()

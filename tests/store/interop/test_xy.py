@@ -128,3 +128,27 @@ def test_two_clips_in_a_list_are_no_x_and_y(tmp_path):
     joblib.dump([X, X], tmp_path / "x.joblib")
     with pytest.raises(StoreError, match="X and y, or two clips"):
         bring(tmp_path, "xy", tmp_path / "x.joblib", "ids=#row", allow_pickle=True)
+
+
+def test_pickles_of_python_2_are_known_by_their_ending(tmp_path):
+    x = np.arange(6.0).reshape(2, 3)
+    (tmp_path / "xy.pkl").write_bytes(pickle.dumps({"X": x, "y": ["joy", "fear"]}, protocol=0))
+    folder, _ = bring(tmp_path, "xy", tmp_path / "xy.pkl", "ids=#row", allow_pickle=True)
+    assert folder.read("features", ["0", "1"]).values.tolist() == x.tolist()
+
+
+def test_lengths_may_be_whole_floats(tmp_path):
+    file = tmp_path / "f.npz"
+    x = np.array([[[1.0], [2]], [[3], [0]]])
+    np.savez(file, X=x, X_lengths=[2.0, 1.0], ids=["a", "b"])
+    folder, _ = bring(tmp_path, "xy", file)
+    assert folder.read("features", ["a", "b"]).values.tolist() == [[1], [2], [3]]
+    np.savez(file, X=x, X_lengths=[2.0, 0.5], ids=["a", "b"])
+    with pytest.raises(StoreError, match="lengths are no 2 whole numbers"):
+        bring(tmp_path, "xy", file, recipe="half")
+
+
+def test_a_dict_of_clips_is_no_x(tmp_path):
+    np.save(tmp_path / "d.npy", {"a": np.ones((2, 3)), "b": np.ones((1, 3))})
+    with pytest.raises(StoreError, match=r"d.npy: no array X.*found a, b; .*import clip_arrays`"):
+        bring(tmp_path, "xy", tmp_path / "d.npy", allow_pickle=True)

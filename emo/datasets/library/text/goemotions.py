@@ -87,7 +87,7 @@ def _row(where: str, line: str, split: str, names: tuple[str, ...]) -> Row:
             f"{where}: expected a text, numbers from 0 to {len(names) - 1} and an id with tabs "
             f"between them; found {shortened(line)!r}"
         )
-    labels = [names[int(number)] for number in numbers]
+    labels = list(dict.fromkeys(names[int(number)] for number in numbers))  # 3,3 is one label
     return {
         "id": cells[2].strip(),
         "text": cells[0],

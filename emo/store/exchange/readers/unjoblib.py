@@ -41,6 +41,17 @@ _DECODERS: dict[bytes, Callable[[], Any]] = {
 COMPRESSED = tuple(_DECODERS)
 """First bytes of the compressed files that are read."""
 
+_ENDINGS = (".pkl", ".pickle", ".p", ".joblib")
+"""Endings of pickles."""
+
+
+def is_pickle(path: Path, start: bytes) -> bool:
+    """Return whether a file is a pickle or one of joblib, by its first bytes or its ending.
+
+    Pickles of the protocols 0 and 1, which Python 2 wrote, have no first bytes of their own.
+    """
+    return start.startswith((b"\x80", *COMPRESSED)) or path.suffix.lower() in _ENDINGS
+
 
 def read_any_pickle(path: Path, budget: Budget) -> Any:
     """Return the contents of a pickle or a file of joblib, compressed or not.

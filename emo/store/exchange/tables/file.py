@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -25,6 +26,7 @@ _HEADER_BYTES = 2**22
 _MOST_COLUMNS = 200_000
 """Largest number of columns of a table."""
 _ROWS = 4096
+_QUOTED = r"""^\s*(?:"([^"]*)"|'([^']*)')\s*$"""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,22 @@ def _open_arff(path: Path, file: Any, options: TextOptions, budget: Budget) -> T
     file.seek(position)
     quote = '"' if start.count(b'"') > start.count(b"'") else "'"
     table = _delimited(file, names, ",", quote, 0, kinds, is_arff=True)
-    return TableFile(table.names, kinds, table.batches, 1 + lines)
+    batches = (_plain_words(batch, kinds) for batch in table.batches)
+    return TableFile(table.names, kinds, batches, 1 + lines)
+
+
+def _plain_words(batch: pa.RecordBatch, kinds: Mapping[str, str]) -> pa.RecordBatch:
+    """Return a block of ARFF in which no text has quotes around it, and a missing one is empty.
+
+    ARFF allows both quotes in one file, and the parser knows one of them; ``?`` is a missing cell.
+    """
+    columns = []
+    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        if kinds[name] == "text":
+            bare = pc.replace_substring_regex(cells, _QUOTED, r"\1\2")
+            cells = pc.if_else(pc.equal(pc.utf8_trim_whitespace(bare), "?"), "", bare)
+        columns.append(cells)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _attribute(text: str, where: str) -> tuple[str, str]:
