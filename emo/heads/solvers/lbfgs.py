@@ -21,7 +21,7 @@ FLAT_ENOUGH = 0.7
 """A step length is accepted where the slope along the line is at most this share of the first."""
 LONGEST = 3.0
 """Largest increase of the step length, as a multiple of it, while the function still falls."""
-TOGETHER = 2**16
+LINE_VALUES = 2**16
 """Number of values in the images of the functions whose step lengths are tried in one call: few
 enough for the cache of a core."""
 INSIDE = 0.1
@@ -171,7 +171,7 @@ def _search(objective: Objective, state: _State, towards: Tensor) -> tuple[Tenso
     lines = [_Line(*each) for each in zip(firsts, state.value.tolist(), strict=True)]
     values, outwards = state.value.clone(), state.outward.clone()
     still = [row for row, line in enumerate(lines) if line.first < 0]
-    size = max(1, TOGETHER // max(1, towards[0].numel()))
+    size = max(1, LINE_VALUES // max(1, towards[0].numel()))
     for _ in range(STEP_LENGTHS):
         failed = []
         for rows in (still[start : start + size] for start in range(0, len(still), size)):
