@@ -11,6 +11,8 @@ from contextlib import contextmanager
 LOGIN = re.compile(r"(?<=\w\w)(:/{1,2})(?:[^/\s@]*@|[^/\s@:]+:(?!\d+(?:/|$))[^\s@]{,300}@)")
 """User name and password of a URL, which may have lost a slash as a ``Path`` does; a password that
 holds a slash counts, too."""
+_BARE_LOGIN = re.compile(r"(?<![:/\w])(//)[^/\s@:]+:[^/\s@]*@")
+"""User name and password behind ``//`` without a scheme."""
 _SECRET = re.compile(
     r"(?i)([?&](?:[a-z-]*(?:signature|credential|token|secret|password|key)[a-z-]*|sig))=[^&\s'\")]+"
 )
@@ -115,7 +117,11 @@ def redacted(text: str) -> str:
 
     >>> redacted("https://me:secret@host/x: 403"), redacted("http://h/x?X-Amz-Signature=ab1&a=2")
     ('https://***@host/x: 403', 'http://h/x?X-Amz-Signature=***&a=2')
+    >>> redacted("row 2: '//me:secret@host/a.wav' leaves the folder")
+    "row 2: '//***@host/a.wav' leaves the folder"
     """
+    if "//" in text:
+        text = _BARE_LOGIN.sub(r"\1***@", text)
     if ":/" not in text:
         return text
     return _SECRET.sub(r"\1=***", LOGIN.sub(r"\1***@", text))
