@@ -40,6 +40,8 @@ class Setup:
     frames: int
     vggface: Path
     vit: Path
+    is_real: bool
+    """Whether the media are a folder of the caller's, not made here."""
 
     def run_part(self, store: Path, clips: tuple[Clip, ...]) -> PartReport:
         """One part with models that are loaded already."""
@@ -84,7 +86,10 @@ def make_setup(folder: Path, media: Path | None, most_clips: int, frames: int) -
     )
     backbones = {request.name: request.load("cpu") for request in requests}
     manifest = manifest_of(media or large_clips(folder, most_clips), most_clips)
-    return Setup(manifest, requests, backbones, FaceDetector(), frames, vggface / CHECKPOINT, vit)
+    return Setup(
+        manifest, requests, backbones, FaceDetector(), frames, vggface / CHECKPOINT, vit,
+        is_real=media is not None,
+    )  # fmt: skip
 
 
 def ask_of(plugin: str, options: dict[str, Any]) -> Request:

@@ -44,6 +44,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
         Row(r"exp1, 10 epochs .* bf16", 1.4, **FLOOR),
         Row(r"exp1 B128 .* against", 20.0, cpu="cpu", is_more_better=True, unit="x"),
         Row(r"joint, an epoch", 0.5, cpu="cpu", unit="s"),
+        Row(r"linear probe, fusion chosen", 2.0, cpu="cpu_ratio", unit="x"),
         Row(r"linear probe", 1.8, cpu="cpu", unit="s"),
         Row(r"(bilstm|cross_modal|mlstm_fcn), an epoch", 2.0, **FLOOR),
     ),
