@@ -163,7 +163,7 @@ def naive(folder: Path, setup: Setup, size: Size) -> Figure:
 
 
 def without_others(store: Path, setup: Setup, loop: NaiveLoop) -> Setup:
-    """Leave out the clips that the loop reads otherwise or cannot read: late sound, no sound, stills."""
+    """Leave out clips that the loop reads otherwise, or cannot read: late sound, no sound."""
     setup.run_part(store, setup.manifest.clips)
     kept, dropped = [], []
     for clip in setup.manifest.clips:
