@@ -42,8 +42,10 @@ def main() -> None:
 
 def check_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    needed = {file.relative_to(ROOT).as_posix() for file in (ROOT / "emo").rglob("*.py")}
-    needed.add("emo/py.typed")
+    files = (file for file in (ROOT / "emo").rglob("*") if file.is_file())
+    needed = {
+        file.relative_to(ROOT).as_posix() for file in files if file.parent.name != "__pycache__"
+    }
     expect(needed <= names, f"{wheel} lacks {sorted(needed - names)}")
     strangers = {name for name in names - needed if not name.startswith("emo_pipeline-")}
     expect(not strangers, f"{wheel} holds more than emo/: {sorted(strangers)}")
