@@ -82,6 +82,10 @@ def test_the_recipe_keeps_no_path_and_predict_asks_where_the_weights_lie(emo, de
         "features",
         "--head",
         "linear",
+        "-o",
+        "fusion=late",
+        "-o",
+        "penalties=3",
         "--out",
         "r",
     )

@@ -21,7 +21,9 @@ from emo.predict.predicted import predict_clips
 from tests.make_batches import make_manifest, make_store
 
 SPLITS = [("train", "train", "train", "val", "test")[row // 24] for row in range(120)]
-PLAIN = FitOptions("linear", head_options={"penalties": "3"}, streams=("fake/a",), threads=1)
+PLAIN = FitOptions(
+    "linear", head_options={"penalties": "3", "fusion": "late"}, streams=("fake/a",), threads=1
+)
 SCALED = PLAIN.replace(scaling={"fake/a": "speaker"})
 
 

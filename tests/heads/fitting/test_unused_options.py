@@ -67,7 +67,7 @@ def test_every_option_of_the_loop_is_looked_at():
 
 @pytest.mark.parametrize(
     "own",
-    [{"penalties": 2}, {"solver": "ridge", "fusion": "early"}],
+    [{"penalties": 2, "fusion": "late"}, {"solver": "ridge", "fusion": "early"}],
     ids=lambda own: own.get("solver", "lbfgs"),
 )
 def test_what_is_not_read_changes_nothing_and_all_else_something(uneven, own):
