@@ -35,6 +35,14 @@ def test_every_page_of_docs_is_listed_on_the_first_one():
     assert pages <= set(LINK.findall(first))
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_a_page_begins_with_what_one_can_do_after_it(page):
+    if page.name == "index.md":
+        return
+    said = page.read_text(encoding="utf-8").partition("# ")[2].split("\n")[2]
+    assert re.match("After this page (you|`emo` runs)", said)
+
+
 def tree_of(text):
     """The paths of the map's tree: names in 27 columns, below the folder they are indented to."""
     folders = []
