@@ -139,6 +139,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def _object_server():
+    pytest.importorskip("moto", reason="the S3 server is moto's")
     from tests.object_server import ObjectServer  # a second of imports that few tests need
 
     server = ObjectServer()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emo import __version__
 from emo.errors import FitError
 from emo.heads.runs.clips_file import read_clip_ids
 from emo.heads.runs.comparing.compare import compare_runs
@@ -162,11 +163,18 @@ def test_lines_of_a_ledger_of_other_types_are_skipped(tmp_path, line):
     assert record_scoring(tmp_path / "b", ["c0"], ["label"], "p").settings == 0
 
 
+def interrupted(tmp_path):
+    """A golden interrupted fit, as if this version had begun it, and its question."""
+    folder = Path(shutil.copytree(GOLDEN / "interrupted", tmp_path / "fit"))
+    question = json.loads((folder / "question.json").read_text())
+    (folder / "question.json").write_text(json.dumps({**question, "emo": __version__}))
+    return folder, question
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 @pytest.mark.parametrize("file", ["question.json", "finished-0.safetensors"])
 def test_damaged_checkpoints(tmp_path, file, name):
-    folder = Path(shutil.copytree(GOLDEN / "interrupted", tmp_path / "fit"))
-    question = json.loads((folder / "question.json").read_text())
+    folder, question = interrupted(tmp_path)
     damage(folder / file, name)
 
     def resumed():
@@ -176,8 +184,7 @@ def test_damaged_checkpoints(tmp_path, file, name):
 
 
 def test_right_checkpoints_are_read(tmp_path):
-    folder = Path(shutil.copytree(GOLDEN / "interrupted", tmp_path / "fit"))
-    question = json.loads((folder / "question.json").read_text())
+    folder, question = interrupted(tmp_path)
     found = open_checkpoints(folder, question, resume=True)
     assert found.read_finished(0) is not None
     assert found.read_running(1) is not None

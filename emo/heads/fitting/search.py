@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import emo
 from emo import plugins
 from emo.errors import FitError, naming_file, plural
 from emo.heads.data.data import Data
@@ -97,7 +98,8 @@ def search(
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
     datas = (data,) if isinstance(data, Data) else tuple(data)
     with _naming_journal(journal):
-        kept = _open_journal(journal, hash_of_question(question_of(datas[0], options)))
+        question = hash_of_question(question_of(datas[0], options))
+        kept = _open_journal(journal, f"{question} of emo {emo.__version__}")
         earlier = kept.get_trials(deepcopy=False)
     drawer = TrialDrawer(space, seed=options.first_seed, earlier=earlier)
 
@@ -268,7 +270,8 @@ def _open_journal(journal: Path | None, name: str) -> "Study":
 
     Args:
         journal: its file; None: keep it in memory.
-        name: name of the study; a search of another question has another name.
+        name: name of the study; a search of another question or by another version of emo has
+            another name, so that no trials of both are compared.
     """
     import optuna
     from optuna.storages import BaseStorage, JournalStorage

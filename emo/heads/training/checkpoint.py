@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+import emo
 from emo.errors import FitError
 from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question
 from emo.heads.training.outcome import Choice, Outcome, Round
@@ -53,6 +54,8 @@ _FINISHED = Fields(
 )
 _RUNNING = Fields({"history": ListOf(_ROUND), "line": str})
 QUESTION = "question.json"
+_BEGUN_BY = "emo"
+"""Name of the version in the file of the question, besides the question's own names."""
 _REFIT = "refit/"
 EVERY_SECONDS = 2.0
 """Least time between two writes of one seed; the result does not depend on it."""
@@ -179,11 +182,19 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
         resume: continue what an interrupted fit left, if it left anything.
 
     Raises:
-        FitError: the interrupted fit had other options or clips, or the folder cannot be written.
+        FitError: the interrupted fit had other options or clips or was begun by another version of
+            emo, or the folder cannot be written.
     """
     path = folder / QUESTION
     if resume and os.path.lexists(path):
         earlier = _read_question(path)
+        version = earlier.pop(_BEGUN_BY, "0.1")  # 0.1 did not write it
+        if version != emo.__version__:
+            raise FitError(
+                f"--resume: the interrupted fit was begun by emo {version}, this is emo "
+                f"{emo.__version__}, and seeds of both would be mixed. Start again without "
+                "--resume."
+            )
         if earlier != question:
             raise FitError(
                 f"--resume: the interrupted fit had other options or clips: "
@@ -192,7 +203,7 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
             )
         return Checkpoints(folder, hash_of_question(question))
     shutil.rmtree(folder, ignore_errors=True)
-    text = json.dumps(question, default=str)
+    text = json.dumps({**question, _BEGUN_BY: emo.__version__}, default=str)
     _put(path, lambda part: part.write_text(text, encoding="utf-8"))
     return Checkpoints(folder, hash_of_question(question))
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import emo
+from emo import __version__
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.rerun import rerun
 from emo.heads.options import FitOptions
@@ -65,6 +66,8 @@ def test_the_same_options_are_written_byte_for_byte_and_have_the_same_hash(
 def test_an_interrupted_fit_goes_on(manifest, tmp_path):
     """When an option is added, old and new questions differ; then this test may be removed."""
     shutil.copytree(GOLDEN / "interrupted", tmp_path / ".run.fit")
+    question = tmp_path / ".run.fit" / "question.json"
+    question.write_text(json.dumps(json.loads(question.read_text()) | {"emo": __version__}))
     running = tmp_path / ".run.fit" / "running-1.safetensors"
     finished = load_file(tmp_path / ".run.fit" / "finished-0.safetensors")
     assert running.is_file()

@@ -248,3 +248,15 @@ def test_a_resume_that_finds_nothing_says_so(made, tmp_path):
     again = fit_head(manifest, [store], tmp_path / "run", STEPPED, resume=True)
     assert note not in first.table()
     assert note in again.table()
+
+
+def test_a_fit_of_another_version_is_not_gone_on_with(tmp_path, monkeypatch):
+    question = {"head": "mean_pool"}
+    checkpoint.open_checkpoints(tmp_path / "fit", question, resume=False)
+    checkpoint.open_checkpoints(tmp_path / "fit", question, resume=True)
+    monkeypatch.setattr("emo.__version__", "9.0")
+    with pytest.raises(FitError, match=r"begun by emo [\d.]+, this is emo 9.0, and seeds of both"):
+        checkpoint.open_checkpoints(tmp_path / "fit", question, resume=True)
+    (tmp_path / "fit" / "question.json").write_text('{"head": "mean_pool"}')  # as 0.1 wrote it
+    with pytest.raises(FitError, match=r"begun by emo 0.1, .* Start again without --resume"):
+        checkpoint.open_checkpoints(tmp_path / "fit", question, resume=True)

@@ -107,6 +107,7 @@ def test_an_installed_font_that_knows_the_letters_is_used(tmp_path, monkeypatch)
 
 
 def test_letters_from_right_to_left_need_layout(monkeypatch):
+    naming._families.cache_clear()
     monkeypatch.setattr(naming, "_has_layout", lambda: True)
     assert class_names(["فرح"]).shown == ("فرح",)
     monkeypatch.setattr(naming, "_has_layout", lambda: False)
