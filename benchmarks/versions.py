@@ -68,7 +68,7 @@ def run(checkout: Path, words: str) -> Spent:
     start = time.perf_counter()
     process = subprocess.Popen(
         f"exec {sys.executable} {words}", shell=True, env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.PIPE, cwd="/",  # `python -m` takes the current folder before the path
     )  # fmt: skip
     assert process.stderr is not None
     said = process.stderr.read()
@@ -79,6 +79,18 @@ def run(checkout: Path, words: str) -> Spent:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Spent(wall, cpu, used.ru_maxrss / 1024)
+
+
+def version_of(checkout: Path) -> str:
+    """Return the version that a checkout's command says."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+    words = [sys.executable, "-c", "import emo; print(emo.__version__, emo.__file__)"]
+    said = subprocess.run(words, env=environment, capture_output=True, text=True, cwd="/")
+    if said.returncode or str(checkout.resolve()) not in said.stdout:
+        raise SystemExit(
+            f"{checkout}: its emo is not the one that runs: {said.stdout}{said.stderr}"
+        )
+    return said.stdout.split()[0]
 
 
 def prepare(old: Path, sides: dict[str, Path], data: Path) -> None:
@@ -100,6 +112,8 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     sides = {"old": arguments.old, "new": arguments.new}
+    for side, checkout in sides.items():
+        print(f"{side}: {checkout}, emo {version_of(checkout)}")
     is_slower = False
     print(f"{'row':16} {'old s':>7} {'new s':>7} {'ratio':>6} {'cpu':>6} {'memory':>6}")
     with tempfile.TemporaryDirectory(prefix="emo-versions-") as folder:
