@@ -99,7 +99,9 @@ def prepare(old: Path, sides: dict[str, Path], data: Path) -> None:
     for side, checkout in sides.items():
         manifest = f"{data}/data/manifest.csv"
         run(checkout, f"-m emo extract {manifest} --backbone logmel --out {data}/own-{side}")
-        fit = f"-m emo fit-head {manifest} --features {data}/features --head linear"
+        # tokens of its own: 0.2 does not repeat a recipe of 0.1 for a new clip
+        run(checkout, f"-m emo extract {manifest} --backbone classic --out {data}/own-{side}")
+        fit = f"-m emo fit-head {manifest} --features {data}/own-{side} --head linear"
         run(checkout, f"{fit} -o fusion=late --out {data}/run-{side}")
 
 
