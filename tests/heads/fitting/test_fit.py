@@ -155,15 +155,20 @@ def test_fitting_imports_neither_scikit_learn_nor_torchs_compiler(made, tmp_path
 import sys
 from pathlib import Path
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.runs.run import Run
 from tests.make_batches import learnable, make_manifest
 labels, _ = learnable(120)
 manifest = make_manifest(labels, split={SPLITS!r})
 fit_head(manifest, [Path({str(store)!r})], None, FitOptions.of(epochs=1))
 slow = ("sklearn", "torch._dynamo", "matplotlib", "pandas", "scipy")
 print([name for name in slow if name in sys.modules])
+run = Path({str(tmp_path / "run")!r})
+fit_head(manifest, [Path({str(store)!r})], run, FitOptions.of(epochs=1))  # draws pictures, too
+Run.load(run)
+print([name for name in ("sklearn", "torch._dynamo") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split() == ["[]", "[]"]
 
 
 def test_an_asked_scaling_goes_with_the_run(made, tmp_path):
