@@ -245,7 +245,8 @@ def parse_options(options: type[_T], pairs: Mapping[str, str], owner: str) -> _T
         owner: name of the plugin, for error messages.
 
     Raises:
-        OptionError: an unknown name (the nearest are offered) or a value of another type.
+        OptionError: an unknown name (the nearest are offered), or a value of another type or
+            outside ``metadata={"range": (low, high)}`` of its field, low <= value < high.
     """
     fields = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(options)
@@ -253,7 +254,12 @@ def parse_options(options: type[_T], pairs: Mapping[str, str], owner: str) -> _T
     for name, text in current_names(options, pairs).items():
         if name not in fields:
             raise OptionError(f"{owner}: {unknown('option', name, fields)}")
-        values[name] = _convert(text, hints[name], f"option {owner}.{name}")
+        values[name] = value = _convert(text, hints[name], f"option {owner}.{name}")
+        low, high = fields[name].metadata.get("range", (-math.inf, math.inf))
+        if isinstance(value, int | float) and not low <= value < high:
+            raise OptionError(
+                f"option {owner}.{name}: expected from {low:g} to below {high:g}; got {text}"
+            )
     try:
         return options(**values)
     except ValueError as error:
@@ -324,8 +330,8 @@ def _import_advice(module_name: str, error: ImportError) -> str:
     """Return what is missing for an import, and what to do."""
     if error.name and f"{module_name}.".startswith(f"{error.name}."):
         return (
-            f"there is no module {error.name!r} on the Python path; run in the folder that holds "
-            "it, or name that folder in PYTHONPATH"
+            f"there is no module {error.name!r} on the Python path; name the folder that holds "
+            "it in PYTHONPATH, such as PYTHONPATH=. for this folder"
         )
     if isinstance(error, ModuleNotFoundError) and error.name:
         return missing_library(error, module_name)

@@ -188,7 +188,7 @@ class Head(nn.Module, ABC):
     """Whether :meth:`refit` solves the kept candidate again on other clips."""
     Options: ClassVar[type]
     """Frozen dataclass of the head's options; each field has a default and
-    ``metadata={"help": "…"}``."""
+    ``metadata={"help": "…"}``, and ``"range": (low, high)`` where a number is bounded."""
 
     @abstractmethod
     def __init__(

@@ -4,8 +4,11 @@ import contextlib
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
+
+import pytest
 
 from emo.predict.one_clip import predict_file
 from emo.predict.serve import server
@@ -102,3 +105,18 @@ def test_the_end_loses_no_accepted_request(served, made):
     assert all(found["probabilities"] == expected for _, found in answers.values())
     idle.close()
     late.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere new connections are not held back")
+def test_new_connections_wait_at_the_end_and_begun_ones_are_taken():
+    with contextlib.closing(server.listening_socket("127.0.0.1", 0)) as listener:
+        listener.listen()
+        address = listener.getsockname()
+        with socket.create_connection(address, timeout=1) as begun:
+            server.refuse_new(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
+            taken, _ = listener.accept()
+            begun.sendall(b"late")
+            assert taken.recv(4) == b"late"
+            taken.close()

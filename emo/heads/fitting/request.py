@@ -81,9 +81,6 @@ def fit_request(
         raise OptionError(f"--out {out}: expected a folder for this run alone, such as runs/first")
     kind = plugins.load(plugins.HEADS, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
-    dropout = dataclasses.asdict(head_options).get("dropout", 0.0)
-    if not 0 <= dropout < 1:
-        raise OptionError(f"{options.head}: expected dropout from 0 to below 1, got {dropout}")
     initial = read_initial_weights(options.init, kind, options.head)
     if initial.streams:
         initial.check_streams(open_sources(features, options.streams)[0])

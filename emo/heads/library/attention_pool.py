@@ -32,7 +32,11 @@ class AttentionOptions:
     )
     dropout: float = field(
         default=0.3,
-        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
+        metadata={
+            "search": (0.1, 0.3, 0.5),
+            "range": (0, 1),
+            "help": "Dropout before the logits, in [0, 1).",
+        },
     )
 
 

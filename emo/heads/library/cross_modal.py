@@ -33,6 +33,7 @@ class CrossModalOptions:
         default=0.1,
         metadata={
             "search": (0.1, 0.3, 0.5),
+            "range": (0, 1),
             "help": "Dropout in the layers and before the logits, in [0, 1).",
         },
     )

@@ -30,6 +30,7 @@ class DialogueOptions:
         default=0.3,
         metadata={
             "search": (0.1, 0.3, 0.5),
+            "range": (0, 1),
             "help": "Dropout of features and before the logits, in [0, 1).",
         },
     )

@@ -20,7 +20,11 @@ class ProbeOptions:
     )
     dropout: float = field(
         default=0.3,
-        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout between the layers, in [0, 1)."},
+        metadata={
+            "search": (0.1, 0.3, 0.5),
+            "range": (0, 1),
+            "help": "Dropout between the layers, in [0, 1).",
+        },
     )
 
 

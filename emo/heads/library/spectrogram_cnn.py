@@ -30,7 +30,11 @@ class SpectrogramOptions:
     )
     dropout: float = field(
         default=0.3,
-        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
+        metadata={
+            "search": (0.1, 0.3, 0.5),
+            "range": (0, 1),
+            "help": "Dropout before the logits, in [0, 1).",
+        },
     )
 
     def __post_init__(self) -> None:

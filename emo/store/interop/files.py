@@ -149,7 +149,8 @@ def _files(
     lines = [] if is_ours else [f"ids: names of the files without {ending}"]
     named = [each for each in clips if not (each[0] or "/" in each[1]) and is_label_name(each[1])]
     if named and not is_ours and len(named) < len(clips):
-        clips = [each for each in clips if each not in named]
+        left_out = set(named)
+        clips = [each for each in clips if each not in left_out]
         names = ", ".join(file.name for *_, file in named)
         lines.append(f"{names}: called as labels are, no clips, left out")
     if others:

@@ -190,7 +190,11 @@ def test_an_asked_scaling_goes_with_the_run(made, tmp_path):
     ("head", "changed", "message"),
     [
         ("mean_pool", {"loop": dataclasses.replace(QUICK.loop, refit=True)}, "--refit"),
-        ("mean_pool", {"head_options": {"dropout": "1.5"}}, "dropout from 0 to below 1, got 1.5"),
+        (
+            "mean_pool",
+            {"head_options": {"dropout": "1.5"}},
+            "mean_pool.dropout: expected from 0 to below 1; got 1.5",
+        ),
         ("svm", {"head_options": {"gamma": "nan"}}, "svm.gamma: expected a finite number"),
     ],
 )

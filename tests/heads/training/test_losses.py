@@ -68,3 +68,29 @@ def test_a_loss_of_numbers_and_a_refit_of_steps_are_refused(tmp_path):
         fit_head(manifest, [store], None, FitOptions.of(head="mean_pool", refit=True))
     with pytest.raises(OptionError, match="loss: expected one of smooth_l1, mae, huber, mse"):
         LoopOptions(loss="l1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("classes", {}), ("classes", {"class_weights": True, "label_smoothing": 0.1}),
+        ("classes", {"focal": 2.0, "class_weights": True}), ("numbers", {"loss": "huber"}),
+        ("numbers", {"loss": "mae"}), ("several", {}),
+    ],
+)  # fmt: skip
+def test_models_together_have_the_losses_and_gradients_of_each_alone(kind, options):
+    random = torch.Generator().manual_seed(3)
+    labels = torch.randint(-1, 3, (40,), generator=random)  # some unlabelled
+    if kind == "numbers":
+        labels = torch.where(labels < 0, torch.nan, torch.randn(40, generator=random))
+    elif kind == "several":
+        labels = torch.randint(0, 2, (40, 3), generator=random)
+    batch = dataclasses.replace(make_batch({"s/a": [1] * 40}), targets={"t": labels})
+    loss = make_loss(batch, LoopOptions(**options))
+    width = 1 if kind == "numbers" else 3
+    models = torch.randn(5, 40, width, generator=random, requires_grad=True)
+    together = loss({"t": models}, batch.targets)
+    alone = torch.stack([loss({"t": each}, batch.targets) for each in models])
+    torch.testing.assert_close(together, alone)
+    (ours,), (theirs,) = (torch.autograd.grad(each.sum(), models) for each in (together, alone))
+    torch.testing.assert_close(ours, theirs)
