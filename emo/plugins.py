@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import emo
 from emo.errors import OptionError, PluginError
+from emo.machine.file_code import code_files_hash as code_files_hash
 from emo.machine.libraries import missing_library
 from emo.machine.session_code import code_hash as code_hash
 from emo.machine.session_code import is_importable as is_importable

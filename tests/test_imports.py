@@ -196,7 +196,7 @@ ARROWS = {
         "numpy",
     ),
     "store.part": ("errors plugins ragged store.backend store.recipe machine.untrusted", "numpy"),
-    "store.recipe": ("errors machine.untrusted", "numpy"),
+    "store.recipe": ("errors machine machine.untrusted", "numpy"),
     "store.recipe_folder": (
         "errors plugins ragged store.adapted store.backend store.index store.lazy store.part "
         "store.recipe store.recipe_parts machine.untrusted",

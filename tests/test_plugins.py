@@ -61,7 +61,7 @@ def test_what_a_class_from_elsewhere_lacks_is_named(monkeypatch, tmp_path):
     (tmp_path / "their_own.py").write_text("import a_library_of_theirs\n")
     (tmp_path / "broken.py").write_text("from emo.extract.backbone import Nothing\n")
     said = {
-        "no_such_module:Thing": "there is no module 'no_such_module' on the Python path; name the folder",
+        "no_such_module:Thing": "there is no module 'no_such_module' on the Python path; name the",
         "emo.no_such:Thing": "there is no module 'emo.no_such' on the Python path",
         "their_own:Thing": "their_own needs the module 'a_library_of_theirs', which is not inst",
         "broken:Thing": "broken: cannot import name 'Nothing'",

@@ -120,13 +120,18 @@ def changes_numbers(options: Any) -> frozenset[str]:
 
 
 def recipe_of(kind: "type[Backbone]", options: Any) -> Recipe:
-    """Return the recipe of a backbone with the hash of its source, if it has no file.
+    """Return the recipe of a backbone with the hash of its code, if it is no part of emo.
 
-    Without the hash, a class that was edited in a notebook would pass for the one before.
+    Without the hash, a class that was edited in a notebook would pass for the one before: it is
+    part of the fingerprint. That of a file is a fact (``code``), whose change is told: its author
+    may have edited what changes no numbers.
     """
     recipe = kind.recipe(options)
-    code = plugins.code_hash(kind)
-    return recipe if code is None else replace(recipe, code=code)
+    if (code := plugins.code_hash(kind)) is not None:
+        return replace(recipe, code=code)
+    if (code := plugins.code_files_hash(kind)) is not None:
+        return replace(recipe, facts={**recipe.facts, "code": code})
+    return recipe
 
 
 OURS = BackboneCard("ours", "Apache-2.0", "none")

@@ -11,6 +11,7 @@ import numpy as np
 
 import emo
 from emo.errors import StoreError
+from emo.machine.file_code import warn_if_edited
 from emo.machine.untrusted.documents import shortened
 from emo.machine.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, problem
 
@@ -170,6 +171,16 @@ class Recipe:
             f"of {self.backbone} version {self.version}, and emo {emo.__version__} has version "
             f"{other.version}, which may make other numbers"
         )
+
+    def warn_if_edited(self, other: "Recipe", name: str) -> None:
+        """Warn if the files of the backbone were edited between two recipes of one fingerprint.
+
+        Args:
+            other: the recipe that the backbone makes now, or another one of the same name.
+            name: name of the recipe in the store.
+        """
+        made = f"the tokens of recipe {name!r} were made by {self.backbone}"
+        warn_if_edited(made, self.facts.get("code"), other.facts.get("code"))
 
     def differences(self, other: "Recipe") -> list[str]:
         """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.

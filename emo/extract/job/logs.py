@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -133,20 +133,22 @@ class LogFacts:
 
 def log_facts(folder: Location) -> LogFacts:
     """Sum up the workers' logs in a folder."""
-    facts, times = LogFacts(), []
+    facts, times, starts = LogFacts(), list[float](), list[float]()
     for line in read_logs(folder):
         if "work" in line:
             facts.work.add(WorkTotals.from_json(line["work"]))
+        moment = _moment(line)
+        if line.get("event") == "start" and moment is not None:
+            starts.append(moment)
         if line.get("event") != "clip":
             continue
-        moment = _moment(line)
         if moment is None or not {"seconds", "clip"} <= line.keys():
             continue
         facts.clips += 1
         facts.stage_seconds.update(line["seconds"])
         times.append(moment)
         _count_reasons(facts, line)
-    facts.clips_per_second = _clips_per_second(times)
+    facts.clips_per_second = _clips_per_second(times, starts)
     return facts
 
 
@@ -175,8 +177,16 @@ def _without_id(reason: str, clip_id: str) -> str:
     return re.sub(rf"(?<!\w){re.escape(clip_id)}(?!\w)", "…", reason)
 
 
-def _clips_per_second(times: list[float]) -> float | None:
+def _clips_per_second(times: Sequence[float], starts: Sequence[float]) -> float | None:
+    """Return the rate of the latest clips; None: there are too few to tell.
+
+    The clips of a part may be noted all at once, so their time began with what was noted before
+    them: an earlier clip, or the start of a worker.
+    """
     recent = [moment for moment in times if moment > max(times) - RECENT_SECONDS]
-    if len(recent) < 2 or max(recent) == min(recent):
+    if len(recent) < 2:
         return None
-    return (len(recent) - 1) / (max(recent) - min(recent))
+    first, last = min(recent), max(recent)
+    earlier = [moment for moment in (*times, *starts) if moment < first]
+    seconds = last - max(earlier, default=first)
+    return len(recent) / seconds if seconds > 0 else None

@@ -28,6 +28,7 @@ from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, read_document
 from emo.heads.runs.in_bucket import near_run
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
+from emo.machine.file_code import FILES_MARK, code_files_hash, warn_if_edited
 from emo.machine.untrusted.documents import shortened
 from emo.machine.untrusted.files import UnfitFileError, open_regular
 from emo.manifest import Clip
@@ -261,13 +262,17 @@ class Run:
 def check_code(path: Path, document: Mapping[str, Any], kind: type[Head]) -> None:
     """Check that the class of a head of one's own is as it was when the run was fitted.
 
-    Runs of earlier versions do not say; classes with a file are not compared.
+    Runs of earlier versions do not say. If the file of a class was edited, that is warned of.
 
     Raises:
-        FitError: the class was edited since.
+        FitError: a class without a file was edited since.
     """
     was, now = document["head"].get("code"), plugins.code_hash(kind)
-    if was is not None and now is not None and was != now:
+    warn_if_edited(
+        f"{path} was fitted with the head {document['head']['name']}", was, code_files_hash(kind)
+    )
+    is_of_file = was is None or was.startswith(FILES_MARK)
+    if not is_of_file and now is not None and was != now:
         raise FitError(
             f"{path}: the code of its head, {kind.__qualname__}, was edited since the run was "
             "fitted, so its weights do not belong to this class. Fit it again, or define the class "

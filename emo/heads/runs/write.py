@@ -41,6 +41,7 @@ from emo.heads.runs.files import (
 from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
+from emo.machine.file_code import code_files_hash
 from emo.manifest import Manifest
 from emo.store.backend.atomic import temporary_beside
 from emo.store.recipe import joined_versions
@@ -262,10 +263,11 @@ def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> di
 
 
 def _code_of(head: str) -> dict[str, str]:
-    """Return ``code``, the hash of a head's class that has no file; empty: it has a file."""
+    """Return ``code``, the hash of the code of a head that is no part of emo; else empty."""
     if ":" not in head:
         return {}
-    code = plugins.code_hash(plugins.load(plugins.HEADS, head, Head))  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.HEADS, head, Head)  # type: ignore[type-abstract]
+    code = plugins.code_hash(kind) or code_files_hash(kind)
     return {} if code is None else {"code": code}
 
 

@@ -13,6 +13,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+_ENDED = ("Z", "X")
+"""States of processes that have ended and are still listed, see proc(5)."""
+
 
 def host() -> str:
     """Return this machine's name in names of files: ``node1.5f3a9c21``.
@@ -47,7 +50,8 @@ def _named(pid: int) -> str:
 def is_process_alive(name: str) -> bool:
     """Return whether a process, named by :func:`this_process`, runs on this machine.
 
-    On Windows it is always True: ``os.kill`` would end the process there.
+    A process that was killed, and whose parent has not asked how, does not run. On Windows it is
+    always True: ``os.kill`` would end the process there.
     """
     pid, _, start = name.partition(".")
     if os.name == "nt" or not pid.isdigit() or int(pid) == 0:
@@ -58,15 +62,22 @@ def is_process_alive(name: str) -> bool:
         return False
     except OSError:  # a process of another user
         pass
-    return not start or _start(int(pid)) in ("", start)
+    state, found = _state_and_start(int(pid))
+    return state not in _ENDED and (not start or found in ("", start))
 
 
 def _start(pid: int) -> str:
     """Return when a process started, in ticks since boot; ``""``: the system does not tell."""
+    return _state_and_start(pid)[1]
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """Return the letter of a process's state and its start; empty: the system does not tell."""
     try:
         if os.readlink("/proc/self") != str(os.getpid()):
-            return ""  # this /proc lists the processes of another namespace
+            return "", ""  # this /proc lists the processes of another namespace
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]  # the name before it may hold spaces
+        return "", ""
+    facts = stat.rpartition(")")[2].split()  # the name before it may hold spaces
+    return facts[0], facts[19]

@@ -1,6 +1,8 @@
 """Which workers are dead: journal and --status agree, also about other machines."""
 
+import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -8,11 +10,12 @@ import pytest
 import emo.extract.job.journal as journal_file
 from emo.extract.job.folder import write_job
 from emo.extract.job.journal import FRESH_SECONDS, is_at_work, log_name, me
+from emo.extract.job.logs import log_facts
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import Job, make_request
 from emo.extract.job.status.status import status
 from emo.manifest import Clip
-from emo.store.backend.process_identity import host
+from emo.store.backend.process_identity import _start, _state_and_start, host, is_process_alive
 from emo.store.store import Store
 
 ELSEWHERE = "another-machine/12/abcdef"
@@ -64,3 +67,39 @@ def test_a_clip_of_three_machines_is_given_up_only_when_two_of_them_are_gone(fol
     for by in journal.in_hand():
         write_log(folder, by, FRESH_SECONDS + 9)
     assert journal.groups("x")[0].give_up_reason
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="the system has no /proc")
+def test_a_killed_worker_whose_parent_has_not_asked_is_dead():
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        name = f"{child.pid}.{_start(child.pid)}"
+        assert is_process_alive(name)
+        child.kill()
+        until = time.monotonic() + 20
+        while _state_and_start(child.pid)[0] not in ("Z", "") and time.monotonic() < until:
+            time.sleep(0.01)
+        assert _state_and_start(child.pid)[0] == "Z", "it is still listed"
+        assert not is_process_alive(name)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_the_rate_counts_the_time_before_clips_that_are_noted_at_once(tmp_path):
+    def write(*lines):
+        events = [
+            {"time": f"2026-01-01T00:{at // 60:02}:{at % 60:02}.{ms:03}+00:00", "event": event}
+            | ({"clip": f"{at}{ms}", "seconds": {"decode": 0.1}} if event == "clip" else {})
+            for event, at, ms in lines
+        ]
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(each) + "\n" for each in events))
+        return log_facts(tmp_path).clips_per_second
+
+    burst = [("clip", 20, ms) for ms in range(10)]
+    assert write(("start", 0, 0), *burst) == pytest.approx(10 / 20, rel=1e-3)
+    assert write(("start", 0, 0), ("clip", 10, 0), *burst) == pytest.approx(11 / 20, rel=1e-3)
+    assert write(("start", 0, 0), *(("clip", at, 0) for at in range(1, 400))) == pytest.approx(1)
+    later = [("start", 1000, 0), *(("clip", 1000 + at, 0) for at in range(1, 20))]
+    assert write(("start", 0, 0), ("clip", 10, 0), *later) == pytest.approx(1), "a pause"
+    assert write(*burst[:1]) is None

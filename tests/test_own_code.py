@@ -1,0 +1,204 @@
+"""Code of one's own that was edited since it made tokens or a run: it is told, never silent."""
+
+import importlib
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+
+from emo import plugins
+from emo.machine.file_code import EditedCodeWarning, code_files_hash
+
+LEVEL = '''
+"""One token a clip."""
+from dataclasses import asdict, dataclass, field
+import numpy as np
+from emo.extract.backbone import Backbone, Prepared
+from emo.extract.media import Needs
+from emo.store.recipe import Recipe, StreamSpec
+import factor
+
+@dataclass(frozen=True)
+class Options:
+    pass
+
+class Level(Backbone):
+    """A docstring."""
+    Options = Options
+    def __init__(self, options): self.options = options
+    needs = classmethod(lambda cls, options: Needs(audio=True))
+    recipe = classmethod(lambda cls, options: Recipe(
+        "level:Level", {"audio": StreamSpec(1)}, asdict(options)))
+    tokens = classmethod(lambda cls, options, seconds: {"audio": 1.0})
+    load = classmethod(lambda cls, options, *, device: cls(options))
+    tiny = classmethod(lambda cls: cls(Options()))
+
+    def prepare(self, media):
+        if media.samples is None:
+            return Prepared({}, {"audio": media.absent["audio"]})
+        return Prepared({"level": factor.FACTOR * np.abs(media.samples).mean()})
+
+    def encode(self, batch):
+        return [{"audio": np.full((1, 1), clip["level"], np.float32)} for clip in batch]
+'''
+HEAD = """
+from dataclasses import dataclass
+from emo.heads.library.mean_pool import MeanPoolHead
+
+class Mine(MeanPoolHead):
+    def forward(self, batch):
+        return super().forward(batch)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Write files into a folder on the Python path, and forget what was imported from there."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+
+    def write(**sources):
+        for name, text in sources.items():
+            (folder / f"{name}.py").write_text(text)
+        for name in [file.stem for file in folder.glob("*.py")]:
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        sys.path_importer_cache.pop(str(folder), None)
+        for cached in folder.glob("__pycache__/*"):  # edits of one second look alike to Python
+            cached.unlink()
+
+    yield write
+    write()
+
+
+def hash_of(name="level", kind="Level"):
+    return code_files_hash(getattr(importlib.import_module(name), kind))
+
+
+def test_only_words_that_run_change_the_hash(mine):
+    mine(level=LEVEL, factor="FACTOR = 2")
+    before = hash_of()
+    described = LEVEL.replace("A docstring.", "Another.").replace("pass", "pass  # why", 1)
+    mine(level=described + "\n\n# the end\n", factor='"""Two."""\nFACTOR = 2\n')
+    assert hash_of() == before
+    for edit in (
+        {"level": LEVEL.replace(".mean()", ".max()")},
+        {"level": LEVEL.replace("\n            return", "pass\n        return", 1)},
+        {"factor": "FACTOR = 3"},
+        {"level": LEVEL.replace('"audio": StreamSpec', '"sound": StreamSpec')},
+    ):  # fmt: skip
+        mine(**{"level": LEVEL, "factor": "FACTOR = 2", **edit})
+        assert hash_of() != before, edit
+    mine(level=LEVEL, factor="FACTOR = 2", other="x = 1")
+    assert hash_of() == before, "a file that it does not import"
+
+
+def test_classes_of_emo_and_of_installed_packages_beside_others(mine, tmp_path):
+    from emo.heads.library.mean_pool import MeanPoolHead
+
+    assert code_files_hash(MeanPoolHead) is None
+    assert code_files_hash(dict) is None
+    packages = tmp_path / "mine" / "site-packages"
+    packages.mkdir(parents=True)
+    sys.path.insert(0, str(packages))
+    try:
+        (packages / "level.py").write_text(LEVEL)
+        (packages / "factor.py").write_text("FACTOR = 2")
+        mine()
+        alone = hash_of()
+        (packages / "factor.py").write_text("FACTOR = 3")
+        mine()
+        assert hash_of() == alone, "another installed package is no part of this one"
+    finally:
+        sys.path.remove(str(packages))
+        for name in ("level", "factor"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def told(emo, recwarn):
+    """Run the command; returns its warning lines."""
+
+    def run(*words):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", EditedCodeWarning)
+            code, out, err = emo(*words)
+        assert code == 0, err + out
+        return [line for line in err.splitlines() if "edited since" in line]
+
+    return run
+
+
+def test_predictions_and_more_tokens_of_edited_code_are_told(mine, told, tmp_path):
+    rows = ["audio,label,split"]
+    for k in range(12):
+        sound = np.random.default_rng(k).normal(0, 0.02 * (1 + k % 2), 1600)
+        soundfile.write(tmp_path / f"{k}.wav", sound, 16000)
+        rows.append(f"{k}.wav,{'ab'[k % 2]},{'train' if k < 6 else 'val' if k < 9 else 'test'}")
+    (tmp_path / "m.csv").write_text("\n".join(rows))
+    mine(level=LEVEL, factor="FACTOR = 2", heads=HEAD)
+    extract = ("extract", "m.csv", "--backbone", "level:Level", "--out", "f")
+    fit = ("fit-head", "m.csv", "--features", "f", "--head", "heads:Mine", "--epochs", "2")
+    predict = ("predict", "run", "--manifest", "m.csv", "--allow-code", "--out", "p.csv")
+    assert told(*extract) == told(*fit, "--out", "run") == told(*predict) == []
+    mine(level=LEVEL.replace('"""One', '"""Just one'))
+    assert told(*predict) == told(*extract) == [], "a docstring was edited"
+
+    mine(factor="FACTOR = 4")
+    for words in (predict, extract, ("predict", "run", "0.wav", "--allow-code")):
+        lines = told(*words)
+        assert lines, words
+        assert all("recipe 'level' were made by level:Level" in line for line in lines)
+    assert told(*predict, "--features", "f") == [], "stored tokens are those of the fit"
+
+    turned = "{k: -v for k, v in super().forward(batch).items()}"
+    mine(factor="FACTOR = 2", heads=HEAD.replace("super().forward(batch)", turned))
+    lines = told(*predict, "--features", "f")
+    assert len(lines) == 1
+    assert "run was fitted with the head heads:Mine" in lines[0]
+
+
+def test_a_store_of_edited_code_is_told_to_a_run(mine, told, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 1600), 16000)
+    rows = [f"a.wav,{k},{'ab'[k % 2]},{'train' if k < 4 else 'val'}" for k in range(6)]
+    (tmp_path / "m.csv").write_text("\n".join(["audio,id,label,split", *rows]))
+    mine(level=LEVEL, factor="FACTOR = 2")
+    extract = ("extract", "m.csv", "--backbone", "level:Level", "--out")
+    assert told(*extract, "f") == []
+    told(
+        "fit-head",
+        "m.csv",
+        "--features",
+        "f",
+        "--head",
+        "mean_pool",
+        "--epochs",
+        "1",
+        "--out",
+        "run",
+    )
+    mine(factor="FACTOR = 4")
+    assert told(*extract, "g") == []
+    predict = ("predict", "run", "--manifest", "m.csv", "--out", "p.csv", "--features")
+    assert told(*predict, "f") == []
+    assert told(*predict, "g") != []
+
+
+def test_hashes_of_sessions_and_of_earlier_versions_are_no_edit():
+    from emo.machine.file_code import FILES_MARK, warn_if_edited
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for was, now in (
+            (None, f"{FILES_MARK}1"),
+            ("1", f"{FILES_MARK}1"),
+            (f"{FILES_MARK}1", None),
+            (3, f"{FILES_MARK}1"),
+        ):
+            warn_if_edited("it", was, now)
+    with pytest.warns(EditedCodeWarning, match="it, whose code was edited since"):
+        warn_if_edited("it", f"{FILES_MARK}1", f"{FILES_MARK}2")
+    assert not plugins.is_importable(type("Cell", (), {}))
