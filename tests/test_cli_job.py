@@ -18,7 +18,7 @@ def test_a_job_is_looked_at_run_in_parts_and_resumed(emo, job):
     code, out, err = emo("job", "status")
     assert (code, err) == (0, "")
     assert "2: 0 done, 0 running, 2 to do" in out
-    assert "go on with: emo job resume features/.jobs/0001" in out
+    assert "nobody has submitted it yet: emo job resume features/.jobs/0001" in out
     code, out, _ = emo("job", "run", "features", "--part", "1")
     assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     code, out, _ = emo("job", "resume", "--executor", "local", "--dry-run")

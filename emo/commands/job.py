@@ -106,9 +106,15 @@ def resume(
     jobs: Jobs = None,
     allow_host: AllowHost = [],
     allow_code: AllowCode = False,
+    retry_failed: Annotated[bool, Option("--retry-failed", hidden=True)] = False,
     **executor_options: Any,
 ) -> None:
     """Run the parts of a job that still lack clips."""
+    if retry_failed:
+        raise typer.BadParameter(
+            "--retry-failed: this command goes on with clips that a job has not tried; the same "
+            "`emo extract` as before, with --retry-failed, plans a job of the failed ones"
+        )
     resume_job(
         job, jobs, executor=executor, workers=workers, words=option,
         options=given_options(executor_options), is_dry_run=dry_run,

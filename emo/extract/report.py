@@ -26,7 +26,7 @@ def report_lines(
         clips, parts = plural(report.plan.clips, "clip"), plural(len(report.plan.parts), "part")
         lines.append(f"would do {clips} in {parts}, about {size}")
         lines += report.forecast.lines() if report.forecast else []
-        return lines + ([f"wrote {short(report.folder.path)}"] if report.folder else [])
+        return lines + _written_lines(report.folder)
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")
     elif report.folder and (report.job.submitted or report.job.worker_command):
@@ -63,6 +63,16 @@ def _resumed_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     files = report.folder.job.files
     more = f"{short(files.folder)}/_failures" if files else f"emo store failures {store}"
     return lines + _failure_lines(job.failures, more) + _end_lines(job)
+
+
+def _written_lines(folder: JobFolder | None) -> list[str]:
+    """Return what a dry run of a scheduler wrote, and what submits it."""
+    if folder is None:
+        return []
+    return [
+        f"wrote {short(folder.path)}; look at its script, then submit it: "
+        f"emo job resume {typed(folder.path)}"
+    ]
 
 
 def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
@@ -112,4 +122,6 @@ def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], more: str) -> lis
     if len(lines) > SHOWN_FAILURES:
         rest = len(lines) - SHOWN_FAILURES
         lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: {more}"]
+    if lines:
+        lines.append("to try them again: the same emo extract with --retry-failed")
     return lines

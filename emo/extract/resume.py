@@ -19,7 +19,7 @@ from emo.extract.job.files.parts_file import part_numbers
 from emo.extract.job.folder import JobError, JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_parts
 from emo.extract.job.ownership import expect_consent, sign
-from emo.extract.job.paths import typed
+from emo.extract.job.paths import mark_submitted, typed
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
@@ -83,6 +83,8 @@ def resume(
         sign(folder.path)
     with clip_bar(sum(each.clips for each in missing), progress) as heard:
         report = runner.run(folder, parts, heard, is_dry_run=is_dry_run)
+    if not is_dry_run:
+        mark_submitted(folder.path)
     return ResumeReport(folder, parts, report)
 
 
@@ -109,6 +111,7 @@ def run_parts(
     check_workers(workers)
     folder = open_job(path, jobs)
     expect_consent(folder, "local", {}, ())
+    mark_submitted(folder.path)
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
     missing = [each.part for each in missing_parts(folder, parts)]
     clips = sum(len(folder.part(number).clips) for number in missing)
@@ -149,6 +152,7 @@ def work(
     check_workers(workers)
     folder = open_job(path, jobs)
     expect_consent(folder, "local", {}, ())
+    mark_submitted(folder.path)
     missing = list(missing_parts(folder))
     if not missing:
         return ResumeReport(folder, [], JobReport())

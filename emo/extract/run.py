@@ -21,7 +21,12 @@ from emo.extract.job.already_queued import refuse_queued
 from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
 from emo.extract.job.ownership import sign
-from emo.extract.job.paths import jobs_home, latest_job
+from emo.extract.job.paths import (
+    jobs_home,
+    latest_job,
+    mark_not_submitted,
+    mark_submitted,
+)
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan, probed_clips
 from emo.extract.job.request import Job, Request
 from emo.extract.job.status.forecast import JobForecast, forecast_job
@@ -167,11 +172,15 @@ def extract(
             is_on_disk=executor.needs_disk,
         )  # fmt: skip
         sign(folder.path)
+        if executor.is_scheduler:
+            mark_not_submitted(folder.path)
         if before is not None:
             with suppress(JobError):  # a damaged job folder, or of another version, is ignored
                 carry_deaths(open_job(before), folder, folders)
         with clip_bar(plan.clips, progress) as bar:
             report = executor.run(folder, folder.parts, bar, is_dry_run=is_dry_run)
+        if not is_dry_run:
+            mark_submitted(folder.path)
     measured = (
         measure_sample(job, plan.parts, options.sample, options.workers)
         if options.sample and plan.parts

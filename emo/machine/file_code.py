@@ -18,6 +18,7 @@ MOST_FILES = 200
 """Most files that one hash covers."""
 _INSTALLED = {"site-packages", "dist-packages"}
 _NO_CODE = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
+_NOT_THEIRS = {"emo", *sys.stdlib_module_names}
 _BLOCKS = {tokenize.INDENT: "\1", tokenize.DEDENT: "\2"}
 _DOCSTRING = [tokenize.STRING, tokenize.NEWLINE]
 
@@ -68,56 +69,58 @@ def warn_if_edited(what: str, was: object, now: object) -> None:
 
 
 def _files(module: ModuleType) -> dict[str, str]:
-    """Return module name -> its code without docstrings, with the modules beside it."""
+    """Return module name -> its code without docstrings, with the files beside it.
+
+    They are found by their names, not by what happens to be imported at the moment.
+    """
     found: dict[str, str] = {}
-    home = _home(module)
-    pending = [module]
+    root, package = _root(module), module.__name__.partition(".")[0]
+    pending = [(module.__name__, Path(getattr(module, "__file__", None) or ""))]
     while pending and len(found) < MOST_FILES:
-        each = pending.pop()
-        file = getattr(each, "__file__", None)
-        if each.__name__ in found or not file or not _is_beside(Path(file), each.__name__, home):
+        name, file = pending.pop()
+        if name in found:
             continue
         try:
-            source = Path(file).read_bytes()
-            tree, found[each.__name__] = ast.parse(source), _code(source)
+            source = file.read_bytes()
+            tree, found[name] = ast.parse(source), _code(source)
         except (OSError, SyntaxError, ValueError):  # it was removed, or is no source
             continue
-        pending += [sys.modules[name] for name in _imported(tree, each) if name in sys.modules]
+        for other in _imported(tree, name, is_package=file.name == "__init__.py"):
+            is_ours = not _is_installed(root) or other.partition(".")[0] == package
+            if is_ours and other.partition(".")[0] not in _NOT_THEIRS:
+                pending += [(other, path) for path in _paths(root, other) if path.is_file()]
     return found
 
 
-def _home(module: ModuleType) -> Path:
-    """Return the folder whose files count: of an installed module only its own package."""
+def _root(module: ModuleType) -> Path:
+    """Return the folder in which Python found a module's outermost package."""
     file = Path(getattr(module, "__file__", None) or "")
-    outer, _, inner = module.__name__.partition(".")
-    if not _is_installed(file):
-        return file.parents[inner.count(".") + 1] if inner else file.parent
-    package = getattr(sys.modules.get(outer), "__file__", None)
-    return Path(package).parent if package and inner else file
+    depth = module.__name__.count(".") + (file.name == "__init__.py")
+    return file.parents[depth] if len(file.parents) > depth else file.parent
 
 
-def _is_beside(file: Path, name: str, home: Path) -> bool:
-    """Return whether a module's file counts; libraries may lie below a project's folder."""
-    is_library = _is_installed(file) or name.partition(".")[0] in sys.stdlib_module_names
-    return file.is_relative_to(home) and (_is_installed(home) or not is_library)
+def _paths(root: Path, name: str) -> list[Path]:
+    """Return the files that may be a module."""
+    path = root.joinpath(*name.split("."))
+    return [path.with_name(f"{path.name}.py"), path / "__init__.py"]
 
 
-def _is_installed(file: Path) -> bool:
-    return bool(_INSTALLED & set(file.parts))
+def _is_installed(folder: Path) -> bool:
+    return bool(_INSTALLED & set(folder.parts))
 
 
-def _imported(tree: ast.Module, module: ModuleType) -> list[str]:
+def _imported(tree: ast.Module, name: str, *, is_package: bool) -> list[str]:
     """Return the names of the modules that a module may import."""
     names: list[str] = []
-    package = (module.__package__ or "").split(".")
+    package = name.split(".") if is_package else name.split(".")[:-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return names
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names if alias.name != "*")]
+    return [each for each in names if each]
 
 
 def _code(source: bytes) -> str:

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from emo.errors import OptionError, StoreError
@@ -17,6 +18,8 @@ JOBS_HERE = "emo-jobs"
 them from a disk, such as those of Slurm."""
 JOB_FILE = "job.json"
 """File of a job folder that is written last."""
+NOT_SUBMITTED = "not-submitted"
+"""File of a job folder that nobody has submitted: of a dry run, or refused by a scheduler."""
 
 
 def jobs_home(
@@ -62,8 +65,26 @@ def latest_job(store: Location, jobs: Location | None = None) -> Location | None
     return next(job_folders(store, jobs), None)
 
 
+def mark_not_submitted(folder: Location) -> None:
+    """Note that a job waits for somebody to submit it, see :data:`NOT_SUBMITTED`."""
+    files_of(folder).write(NOT_SUBMITTED, b"")
+
+
+def mark_submitted(folder: Location) -> None:
+    """Note that a job was submitted or that a worker has begun it."""
+    with suppress(OSError):  # a folder that cannot be written; only the order of jobs depends on it
+        (folder / NOT_SUBMITTED).unlink(missing_ok=True)
+
+
+def is_submitted(folder: Location) -> bool:
+    """Return whether a job was begun or handed to a scheduler."""
+    return not (folder / NOT_SUBMITTED).exists()
+
+
 def job_folders(store: Location, jobs: Location | None = None) -> Iterator[Location]:
     """Yield the complete job folders of a store, the newest first.
+
+    Jobs that nobody has submitted come last: a dry run never hides the job that runs.
 
     Of a store in a bucket they may lie in the store and in ``emo-jobs`` of the current folder;
     those of the place with the newest one come first.
@@ -72,6 +93,17 @@ def job_folders(store: Location, jobs: Location | None = None) -> Iterator[Locat
         store: the store.
         jobs: folder of the job folders; None: see :func:`jobs_home`.
     """
+    waiting: list[Location] = []
+    for path in _all_job_folders(store, jobs):
+        if is_submitted(path):
+            yield path
+        else:
+            waiting.append(path)
+    yield from waiting
+
+
+def _all_job_folders(store: Location, jobs: Location | None) -> Iterator[Location]:
+    """Yield the complete job folders of a store, submitted or not, the newest first."""
     found = _complete(jobs_home(store, jobs))
     here = jobs_home(store, is_on_disk=True) if jobs is None else None
     if isinstance(store, Path) or here is None or not here.exists():

@@ -201,6 +201,11 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
 
 
+def _one_line(answer: str) -> str:
+    """Return what a program printed as one line."""
+    return "; ".join(line.strip() for line in answer.splitlines() if line.strip())
+
+
 def _ask(program: str, *words: str) -> str:
     if shutil.which(program) is None:
         raise SchedulerError(
@@ -213,5 +218,5 @@ def _ask(program: str, *words: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise SchedulerError(f"{program} did not answer in {_PATIENCE_SECONDS} s") from error
     if done.returncode:
-        raise SchedulerError(f"{program} refused: {(done.stderr or done.stdout).strip()}")
+        raise SchedulerError(f"{program} refused: {_one_line(done.stderr or done.stdout)}")
     return done.stdout

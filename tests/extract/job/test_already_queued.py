@@ -125,3 +125,50 @@ def test_resume_with_other_parts_per_task_knows_what_the_queued_tasks_hold(emo, 
     assert "--array=1 " in (slurm / "calls" / "call-102").read_text()  # one a task, as was told
     _, out, _ = emo("job", "status", "features")
     assert "5: 0 done, 1 running, 4 to do" in " ".join(out.split())  # 4: a task of one part
+
+
+def test_a_plan_that_nobody_submitted_never_hides_the_job_that_was(submit, slurm, emo):
+    code, out, _ = submit(0, 9, "--dry-run")
+    assert code == 0
+    assert "submit it: emo job resume features/.jobs/0001" in out
+    _, out, _ = emo("job", "status", "features")
+    assert "job features/.jobs/0001" in out
+    assert "nobody has submitted it yet: emo job resume features/.jobs/0001" in out
+
+    assert submit(0, 9)[0] == 0
+    assert submit(0, 9, "--dry-run", "--anyway")[0] == 0
+    assert sorted(path.name for path in (slurm / "features/.jobs").iterdir())[-1] == "0003"
+    _, out, _ = emo("job", "status", "features")
+    assert "job features/.jobs/0002" in out
+    assert "nobody has submitted" not in out
+
+    assert emo("job", "resume", "features/.jobs/0003")[0] == 0
+    assert latest_job(slurm / "features").name == "0003", "it is submitted now"
+
+
+def test_a_refusal_of_sbatch_is_one_line_and_its_plan_can_be_resumed(submit, slurm, emo):
+    sbatch = slurm / "bin/sbatch"
+    takes = sbatch.read_text()
+    sbatch.write_text("#!/bin/bash\nprintf 'error: no partition x\\nerror: try y\\n' >&2; exit 1\n")
+    code, _, err = submit(0, 9)
+    assert code == 1
+    assert "sbatch refused: error: no partition x; error: try y" in err
+    assert "nobody has submitted it yet" in emo("job", "status", "features")[1]
+    sbatch.write_text(takes)
+    assert emo("job", "resume", "features")[0] == 0
+    assert submitted(slurm) == 1
+    assert "nobody" not in emo("job", "status", "features")[1]
+
+
+def test_a_task_that_was_submitted_by_hand_counts_as_submitted(submit, slurm, emo):
+    submit(0, 9, "--dry-run")
+    assert emo("job", "run", "features/.jobs/0001", "--part", "0")[0] == 0
+    assert "nobody" not in emo("job", "status", "features")[1]
+
+
+def test_failed_clips_and_resume_lead_to_retry_failed(emo, tmp_path):
+    (tmp_path / "m.csv").write_text("audio,id\nno.wav,a\n")
+    code, out, _ = emo("extract", "m.csv", "--backbone", "logmel", "--out", "f")
+    assert (code, "again: the same emo extract with --retry-failed" in out) == (3, True)
+    code, _, err = emo("job", "resume", "f", "--retry-failed")
+    assert (code, "the same `emo extract` as before, with --retry-failed" in err) == (2, True)

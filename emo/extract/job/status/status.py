@@ -11,7 +11,7 @@ from emo.extract.job.folder import JobFolder, open_job
 from emo.extract.job.journal import is_at_work
 from emo.extract.job.logs import LogFacts, log_facts
 from emo.extract.job.missing import missing_parts, work_of_recipe
-from emo.extract.job.paths import short, typed
+from emo.extract.job.paths import is_submitted, short, typed
 from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
 from emo.machine.table import format_facts, format_table
@@ -44,6 +44,8 @@ class Status:
     logs: LogFacts
     workers: int = 0
     """Number of `emo job work` that have shown a sign of life in the last two minutes."""
+    is_submitted: bool = True
+    """Whether the job was begun or handed to a scheduler."""
 
     @property
     def is_done(self) -> bool:
@@ -59,11 +61,13 @@ class Status:
         """Return the status as text, with the command that continues the job if one is needed."""
         parts, left = len(self.folder.parts), sum(self.missing.values())
         waiting = len(self.missing) - len(self.running)
+        done = self.clips - left
+        failed = min(self.failed, done)  # an earlier failure that is tried again is to do
         rows = [
             ("parts", f"{parts:,}: {parts - len(self.missing):,} done, "
              f"{len(self.running):,} running, {waiting:,} to do"),
-            ("clips", f"{self.clips:,}: {self.clips - left:,} done ({self.failed:,} of them "
-             f"failed), {left:,} to do"),
+            ("clips", f"{self.clips:,}: {done:,} done ({failed:,} of them failed), "
+             f"{left:,} to do"),
             ("rate", _rate(self.logs.clips_per_second, left, bool(self.running or self.queued))),
         ]  # fmt: skip
         if self.queued:
@@ -83,7 +87,8 @@ class Status:
             lines += ["", self._failures()]
         lines += [line_of(f"note: {note}") for note in self.folder.notes]
         if self.is_over and not self.is_done:
-            lines += ["", f"go on with: emo job resume {typed(self.folder.path)}"]
+            said = "go on with" if self.is_submitted else "nobody has submitted it yet"
+            lines += ["", f"{said}: emo job resume {typed(self.folder.path)}"]
         return "\n".join(lines)
 
     def _stages(self) -> str:
@@ -127,6 +132,7 @@ def status(path: Location | str, jobs: Location | None = None) -> Status:
         deaths=sum(journal.seen() for journal in journals.values()),
         logs=logs,
         workers=live_workers(folder.path),
+        is_submitted=is_submitted(folder.path),
     )
 
 
