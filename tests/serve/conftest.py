@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="emo serve needs the extra serve")
-pytest.importorskip("httpx")
 
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import extract
