@@ -42,7 +42,7 @@ from emo.machine.libraries import EXTRAS, missing_library
 from emo.machine.processor import choose_waiting
 from emo.machine.streams import print_anything
 from emo.machine.table import fit_lines, shown
-from emo.plugins import forget_trust
+from emo.plugins import error_text, forget_trust, where_in_own_code
 
 app = typer.Typer(
     cls=SectionedGroup,
@@ -108,6 +108,11 @@ def main() -> None:
             raise
         name = error.filename or "standard output"  # all files that are written are named
         fail(f"{name}: {system_reason(error)}; choose another folder or free space")
+    except Exception as error:
+        where = where_in_own_code(error)
+        if where is None:
+            raise
+        fail(f"{where}: {error_text(error)}")
     except KeyboardInterrupt:
         fail("interrupted; what was committed stays", 130)
 

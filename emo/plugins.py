@@ -52,6 +52,8 @@ ANY_CODE = "*"
 """What :func:`trust` takes for every name, as ``--allow-code`` does."""
 _trusted: set[str] = set()
 """Names ``module:Class`` that the user of this process has given."""
+_files: dict[str, str] = {}
+"""File of a module from elsewhere -> the name ``module:Class`` that it was loaded by."""
 _lent: dict[str, type] = {}
 """Name -> class that the user has handed over in Python, see :func:`lend`."""
 
@@ -211,10 +213,26 @@ def load(
         ) from error
     except (Exception, SystemExit) as error:
         raise PluginError(f"{what} imported: {_where(error)}: {error_text(error)}") from error
+    if class_name and module.__file__:
+        _files[module.__file__] = name
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if fault := _class_fault(found, contract, class_name):
         raise PluginError(f"{what} used: {module.__file__ or module_name}: {fault}")
     return found[0]  # type: ignore[return-value]
+
+
+def where_in_own_code(error: BaseException) -> str | None:
+    """Return where an error arose in a class ``module:Class``; None: elsewhere.
+
+    Returns:
+        words such as ``mine:Mine, mine.py, line 12, in forward``.
+    """
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in _files]
+    if not frames:
+        return None
+    last = frames[-1]
+    file = Path(last.filename).name
+    return f"{_files[last.filename]}, {file}, line {last.lineno}, in {last.name}"
 
 
 def error_text(error: BaseException) -> str:
@@ -361,7 +379,8 @@ def _class_fault(found: Sequence[object], contract: type, class_name: str) -> st
     lacking = sorted(getattr(found[0], "__abstractmethods__", ()))
     lacking += [name for name in stated if not hasattr(found[0], name)]
     kind = getattr(found[0], "__name__", "")
-    return f"class {kind} lacks {', '.join(lacking)}, see the contract" if lacking else ""
+    where = f"{contract.__module__} ({inspect.getsourcefile(contract)})"
+    return f"class {kind} lacks {', '.join(lacking)}; the contract is {where}" if lacking else ""
 
 
 def _leaves(module: types.ModuleType, contract: type) -> list[type]:

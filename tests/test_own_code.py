@@ -202,3 +202,59 @@ def test_hashes_of_sessions_and_of_earlier_versions_are_no_edit():
     with pytest.warns(EditedCodeWarning, match="it, whose code was edited since"):
         warn_if_edited("it", f"{FILES_MARK}1", f"{FILES_MARK}2")
     assert not plugins.is_importable(type("Cell", (), {}))
+
+
+def three_clips(folder):
+    for k in range(12):
+        soundfile.write(folder / f"{k}.wav", np.random.default_rng(k).normal(0, 0.1, 1600), 16000)
+    splits = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
+    rows = [f"{k}.wav,{'ab'[k % 2]},{split}" for k, split in enumerate(splits)]
+    (folder / "m.csv").write_text("\n".join(["audio,label,split", *rows]))
+
+
+def test_an_error_in_code_of_ones_own_is_a_line_that_names_the_place(mine, emo, tmp_path):
+    three_clips(tmp_path)
+    mine(level=LEVEL.replace(".abs(", ".absent("), factor="FACTOR = 2", heads=HEAD)
+    extract = ("extract", "m.csv", "--backbone", "level:Level", "--out", "f")
+    code, out, _ = emo(*extract)
+    assert (code, out.count("(level:Level, level.py, line 28, in prepare)")) == (3, 10)
+    mine(level=LEVEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", EditedCodeWarning)
+        code, _, err = emo(*extract, "--retry-failed")
+    assert (code, "edited since" in err) == (0, True)
+
+    mine(heads=HEAD.replace("super()", "super().missing"))
+    fit = ("fit-head", "m.csv", "--features", "f", "--epochs", "1", "--head", "heads:Mine")
+    for more in (("--out", "run"), ("--seeds", "2", "--threads", "2", "--out", "run")):
+        code, out, err = emo(*fit, *more)
+        said = (
+            "emo: error: heads:Mine, heads.py, line 7, in forward: 'super' object has no attribute"
+        )
+        assert (code, said in err, err.count("\n")) == (1, True, 1), err
+    code, out, err = emo(*fit, "--head", "mean_pool", "--out", "runs")
+    assert "heads.py, line 7, in forward" in out + err
+
+
+def test_versions_of_code_of_ones_own_are_not_versions_of_emo(mine, emo, tmp_path):
+    three_clips(tmp_path)
+    mine(level=LEVEL, factor="FACTOR = 2")
+    extract = ("extract", "m.csv", "--backbone", "level:Level", "--out", "f")
+    emo(*extract)
+    emo(
+        "fit-head", "m.csv", "--features", "f", "--epochs", "1", "--head", "mean_pool", "--out", "r"
+    )
+    mine(level=LEVEL.replace("asdict(options))", "asdict(options), version=2)"))
+    predict = ("predict", "r", "--manifest", "m.csv", "--allow-code", "--out", "p.csv")
+    for words in (extract, predict):
+        code, _, err = emo(*words)
+        assert (code, "version 1, and its file here has version 2" in err) == (1, True), err
+        assert "emo 0" not in err
+
+
+def test_what_a_class_lacks_is_told_with_the_file_of_the_contract(mine, emo, tmp_path):
+    (tmp_path / "m.csv").write_text("audio\nno.wav\n")
+    mine(level=LEVEL.replace("tiny = ", "small = "), factor="FACTOR = 2")
+    _, _, err = emo("extract", "m.csv", "--backbone", "level:Level")
+    assert "class Level lacks tiny; the contract is emo.extract.backbone (" in err
+    assert "emo/extract/backbone.py)" in err

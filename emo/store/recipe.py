@@ -94,6 +94,11 @@ class Recipe:
         return {name: {"dim": s.dim, "dtype": s.dtype} for name, s in self.streams.items()}
 
     @property
+    def is_own_code(self) -> bool:
+        """Whether the backbone is a class ``module:Class``, which does not come with emo."""
+        return ":" in self.backbone
+
+    @property
     def weights_words(self) -> str:
         """Name, revision and hash of the weights, such as ``my-vit (sha256 12ab…)``, for people."""
         if self.weights is None:
@@ -162,13 +167,15 @@ class Recipe:
 
         Returns:
             words such as ``of classic version 1, and emo 0.2.0 has version 2, which may make other
-            numbers``; empty: the recipes are equal, or more than the version differs.
+            numbers``; empty: the recipes are equal, or more than the version differs. A class of
+            one's own has a version whatever the version of emo.
         """
         lines = self.differences(other)
         if len(lines) != 1 or self.version == other.version:
             return ""
         return (
-            f"of {self.backbone} version {self.version}, and emo {emo.__version__} has version "
+            f"of {self.backbone} version {self.version}, and "
+            f"{'its file here' if self.is_own_code else f'emo {emo.__version__}'} has version "
             f"{other.version}, which may make other numbers"
         )
 

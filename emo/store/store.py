@@ -169,6 +169,11 @@ def _compare(folder: RecipeFolder, wanted: Recipe) -> None:
     stored = folder.recipe
     if words := stored.other_version(wanted):
         made_by = folder.versions.get("emo")
+        if stored.is_own_code:
+            raise StoreError(
+                f"{folder.path}: its tokens are {words}. Add --as NAME to extract the clips into a "
+                "recipe of their own, or take the file that made it."
+            )
         raise StoreError(
             f"{folder.path} was made by emo {made_by or 'of another version'}: its tokens are "
             f"{words}. Add --as NAME to extract the clips into a recipe of their own, or go on "

@@ -91,10 +91,11 @@ def _request_again(
             more_lines=(*error.more_lines, alone, f"it was made with {recipe.weights_words}"),
         ) from error
     if words := recipe.other_version(now):
+        maker = "file" if recipe.is_own_code else "emo"
         raise OptionError(
-            f"recipe {name!r} cannot be repeated here: its tokens are {words}. Use the emo that "
-            f"made it (see `emo show`), or extract with --as NAME and fit again. Stored tokens "
-            "are read as before, with --features."
+            f"recipe {name!r} cannot be repeated here: its tokens are {words}. Use the {maker} "
+            f"that made it (see `emo show`), or extract with --as NAME and fit again. Stored "
+            "tokens are read as before, with --features."
         )
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(

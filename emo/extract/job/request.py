@@ -57,10 +57,13 @@ class Request:
         )
         if words := self.recipe.other_version(now):
             planner = f"emo {self.planned_by}" if self.planned_by else "the emo that planned it"
+            maker = "emo"
+            if self.recipe.is_own_code:
+                planner, maker = "another version of its file", "file"
             raise OptionError(
                 f"recipe {self.name!r}: the job was planned by {planner} for tokens {words}. Do "
-                "the rest with that emo, or extract the clips again with `emo extract` and --as "
-                "NAME, into a recipe of their own."
+                f"the rest with that {maker}, or extract the clips again with `emo extract` and "
+                "--as NAME, into a recipe of their own."
             )
         if differences := self.recipe.differences(now):
             raise OptionError(

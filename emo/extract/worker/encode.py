@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from emo import plugins
 from emo.errors import EmoError
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.stretches import StretchResult
@@ -135,4 +136,7 @@ def reason_of(error: Exception) -> str:
     """
     if is_broken(error):
         raise BrokenDevice(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
-    return str(error) if isinstance(error, EmoError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, EmoError):
+        return str(error)
+    where = plugins.where_in_own_code(error)
+    return f"{type(error).__name__}: {error}" + (f" ({where})" if where else "")

@@ -27,6 +27,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
+from emo import plugins
 from emo.errors import EmoError, FitError
 
 Item = TypeVar("Item")
@@ -229,7 +230,11 @@ def _work_loop(
             send("result", work(item, lambda progress: send("progress", progress)))
         except EmoError as error:
             send("error", error)
-        except Exception:
+        except Exception as error:
+            where = plugins.where_in_own_code(error)
+            if where is not None:
+                send("error", FitError(f"{where}: {plugins.error_text(error)}"))
+                continue
             send("error", RuntimeError(f"in a process of this fit:\n{traceback.format_exc()}"))
 
 

@@ -181,5 +181,7 @@ def _fitted(
     except EmoError as error:
         return found.ended("failed", str(error))
     except Exception as error:  # the head's own code
-        return found.ended("failed", plugins.error_text(error))
+        where = plugins.where_in_own_code(error)
+        text = plugins.error_text(error)
+        return found.ended("failed", f"{where}: {text}" if where else text)
     return found.ended("fitted")
