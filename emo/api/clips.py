@@ -100,11 +100,12 @@ class Manifest(emo.manifest.Manifest):
         from emo.manifest.make import save_folder
         from emo.manifest.naming.facts import NOT_TAKEN
         from emo.manifest.naming.named_folder import named_folder
-        from emo.manifest.naming.transcripts import join_transcripts
+        from emo.manifest.naming.transcripts import columns_told, join_transcripts
 
         if on is not None and transcripts is None:
             raise ManifestError("on= names a column of transcripts=, which is not given")
-        named = named_folder(Path(folder), pattern)
+        told = [] if transcripts is None else columns_told(Path(transcripts))
+        named = named_folder(Path(folder), pattern, told=told)
         taken = [
             f"{fact['column']}: {fact['from']}" for fact in named.facts
             if pattern is None and fact["column"] != NOT_TAKEN

@@ -100,13 +100,14 @@ def folder(
     """
     from emo.manifest.make import save_folder
     from emo.manifest.naming.named_folder import named_folder
-    from emo.manifest.naming.transcripts import join_transcripts
+    from emo.manifest.naming.transcripts import columns_told, join_transcripts
 
     if (on or column) and not transcripts:
         raise typer.BadParameter("--on and --column need --transcripts FILE")
-    named = named_folder(media, pattern)
+    renamed = pairs(column, "--column")
+    told = [name for table in transcripts for name in columns_told(table, renamed)]
+    named = named_folder(media, pattern, told=told)
     for table in transcripts:
-        renamed = pairs(column, "--column")
         rows, notes = join_transcripts(named.rows, table, media, on=on, columns=renamed)
         named = replace(named, rows=rows, notes=[*named.notes, *notes])
     manifest = save_folder(named, media, out=out, cut=_cut(split_by, val, test))

@@ -10,6 +10,7 @@ from emo.manifest import read_manifest
 from emo.manifest.naming.file_index import FileIndex
 from emo.manifest.naming.named_folder import named_folder
 from emo.manifest.naming.transcripts import join_transcripts
+from emo.manifest.rows import read_rows
 
 FILES = [
     f"{split}/{label}/{speaker}_{take}.mp4"
@@ -138,3 +139,65 @@ def test_folders_of_training_and_testing_are_splits(tmp_path):
     rows = named_folder(tmp_path / "d").rows
     assert {*rows.columns["split"]} == {"train", "val", "test"}
     assert {*rows.columns["label"]} == {"happy", "sad"}
+
+
+def two_folders(tmp_path):
+    """Clips in folders that may be labels or speakers, and a table that says which they are."""
+    rows = [["Datei", "Sprecherin", "Stimmung"]]
+    for k in range(16):
+        name = f"t{k}.wav"
+        folder = tmp_path / "c" / ("alt", "jung")[k % 2] / ("oben", "unten")[k // 2 % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"RIFF")
+        rows.append([name, f"P{k // 4}", ("Freude", "Wut")[k % 2]])
+    write(tmp_path / "t.csv", *rows)
+    return ("manifest", "folder", "c", "--transcripts", "t.csv")
+
+
+def test_what_a_table_gives_is_not_looked_for_in_names_of_several_readings(emo, tmp_path):
+    words = two_folders(tmp_path)
+    code, _, err = emo(*words)
+    assert code == 1
+    assert "choose one: --pattern '{label}/{speaker}/{take}'" in err
+    assert "or take nothing from the names: --pattern '{_}', with --column label=COLUMN" in err
+    assert "for one of Datei, Sprecherin, Stimmung" in err
+    code, out, err = emo(*words, "--column", "label=Stimmung", "--column", "speaker=Sprecherin")
+    assert (code, err) == (0, "")
+    assert "not taken  folder 1" in out
+    rows = read_rows(tmp_path / "manifest.csv").columns
+    assert sorted(rows["label"]) == ["Freude"] * 8 + ["Wut"] * 8
+    by_file = dict(zip(rows["audio"], rows["speaker"], strict=True))
+    assert by_file["c/alt/oben/t0.wav"] == "P0"
+    assert by_file["c/jung/unten/t15.wav"] == "P3"
+
+
+def test_a_table_without_a_label_is_asked_for_its_column(emo, tmp_path):
+    words = two_folders(tmp_path)
+    (tmp_path / "manifest.csv").unlink(missing_ok=True)
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for file in (tmp_path / "c").rglob("*.wav"):
+        file.rename(flat / file.name)
+    code, out, _ = emo("manifest", "folder", "flat", *words[3:])
+    assert code == 0
+    assert "--column label=COLUMN, and speaker=COLUMN; its columns: Datei, Sprecherin, " in out
+    code, out, _ = emo(
+        "manifest", "folder", "flat", *words[3:], "--column", "label=Stimmung", "--out", "n.csv"
+    )
+    assert (code, "no label in the names" in out) == (0, False)
+
+
+def test_a_table_that_contradicts_names_says_how_to_leave_these_out(emo, tmp_path):
+    (tmp_path / "c").mkdir()
+    rows = [["file", "label"]]
+    for k in range(8):
+        name = f"{('happy', 'sad')[k % 2]}_{k}.wav"
+        (tmp_path / "c" / name).write_bytes(b"RIFF")
+        rows.append([name, ("Freude", "Trauer")[k % 2]])
+    write(tmp_path / "t.csv", *rows)
+    words = ("manifest", "folder", "c", "--transcripts", "t.csv")
+    code, _, err = emo(*words)
+    assert (code, "or take nothing from the names: --pattern '{_}'" in err) == (1, True)
+    assert emo(*words, "--pattern", "{_}")[0] == 0
+    labels = read_rows(tmp_path / "manifest.csv").columns["label"]
+    assert sorted(set(labels)) == ["Freude", "Trauer"]

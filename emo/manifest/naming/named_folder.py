@@ -1,7 +1,7 @@
 """Make the rows of a manifest from a folder, with what the names of files and folders say."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emo.errors import ManifestError
@@ -14,6 +14,7 @@ from emo.manifest.naming.readings import Reading, pattern_of, readings_of
 from emo.manifest.tables.text_table import TextTable
 
 _SHOWN_READINGS = 4
+_COLUMNS = ("split", "label", "speaker")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,9 @@ class NamedFolder:
     """Media files that a pattern does not fit; they are no clips."""
 
 
-def named_folder(folder: Path, pattern: str | None = None) -> NamedFolder:
+def named_folder(
+    folder: Path, pattern: str | None = None, *, told: Collection[str] = ()
+) -> NamedFolder:
     """List the clips below a folder, with split, label and speaker where names tell them.
 
     The column ``folder`` holds the sub-folder where it says more than these.
@@ -41,6 +44,8 @@ def named_folder(folder: Path, pattern: str | None = None) -> NamedFolder:
         folder: the folder of media.
         pattern: which columns the paths hold, such as ``{split}/{label}/{speaker}_{take}``; None:
             they are found.
+        told: columns that a table gives; where names can be read in several ways, these columns
+            are not taken from them.
 
     Raises:
         ManifestError: no such folder, no media in it, a pattern that fits no file, or several
@@ -53,9 +58,9 @@ def named_folder(folder: Path, pattern: str | None = None) -> NamedFolder:
     if pattern is not None:
         kept, columns, facts, notes = read_by_pattern(pattern, rows.origins, paths)
     else:
-        reading = _one_reading(folder, paths)
+        reading = _one_reading(folder, paths, told)
         kept, columns = list(range(len(rows.origins))), _columns(reading)
-        facts, notes = _facts(paths, reading), _notes(paths, reading, columns, rows.origins)
+        facts, notes = _facts(paths, reading), _notes(paths, reading, columns, rows.origins, told)
         if any(len(p.distinct) > 1 and not reading.column_of(p) for p in paths.folders):
             columns["folder"] = folders
     table = {**{name: [cells[k] for k in kept] for name, cells in media.items()}, **columns}
@@ -65,13 +70,16 @@ def named_folder(folder: Path, pattern: str | None = None) -> NamedFolder:
     return NamedFolder(TextTable(filled, origins), [folders[k] for k in kept], facts, notes, unfit)
 
 
-def _one_reading(folder: Path, paths: Paths) -> Reading:
+def _one_reading(folder: Path, paths: Paths, told: Collection[str]) -> Reading:
     """Return the reading that fits.
 
     Raises:
         ManifestError: several fit.
     """
     readings = readings_of(paths)
+    if len(readings) > 1 and told:
+        without: dict[str, None] = dict.fromkeys({*_COLUMNS} & {*told})
+        readings = list(dict.fromkeys(replace(each, **without) for each in readings))
     if len(readings) == 1:
         return readings[0]
     lines = []
@@ -87,6 +95,8 @@ def _one_reading(folder: Path, paths: Paths) -> Reading:
     raise ManifestError(
         f"{folder}: the names can be read in several ways; choose one: {', or '.join(lines)}"
         + (f", or {more} more" if more > 0 else "")
+        + ", or take nothing from the names: --pattern '{_}'"
+        + (f", with --column label=COLUMN for one of {', '.join(told)}" if told else "")
     )
 
 
@@ -112,13 +122,22 @@ def _facts(paths: Paths, reading: Reading) -> list[dict[str, object]]:
 
 
 def _notes(
-    paths: Paths, reading: Reading, columns: dict[str, list[str]], origins: Sequence[str]
+    paths: Paths,
+    reading: Reading,
+    columns: dict[str, list[str]],
+    origins: Sequence[str],
+    told: Collection[str],
 ) -> list[str]:
     """Return lines on what was found and what was not."""
     pattern = pattern_of(paths, reading)
     notes = [f"as a pattern: {pattern}"] if columns and paths.depth is not None else []
     may_hold_one = any(len(part.distinct) > 1 for part in (*paths.folders, *paths.names[:-1]))
-    if reading.label is None and may_hold_one:
+    if reading.label is None and "label" not in told and told:
+        notes.append(
+            "no label in the names; if a column of the table holds it, name it: --column "
+            f"label=COLUMN, and speaker=COLUMN; its columns: {', '.join(told)}"
+        )
+    elif reading.label is None and "label" not in told and may_hold_one:
         guess = pattern.replace("{_}", "{label}", 1)
         notes.append(f"no label in the names; if they hold one, say where: --pattern '{guess}'")
     return [*notes, *unfilled(columns, origins)]

@@ -58,6 +58,12 @@ def join_transcripts(
     return join_table(rows, table, table_path, base=base, on=on)
 
 
+def columns_told(table_path: Path, columns: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return the columns of a table besides texts and names of files, under our names."""
+    names = rename(read_rows(table_path), columns, table_path).columns
+    return [name for name in names if name.lower() not in (*_TEXTS, *_FILES)]
+
+
 def join_table(
     rows: TextTable, table: TextTable, table_path: Path, *, base: str = "", on: str | None = None
 ) -> tuple[TextTable, list[str]]:
@@ -191,8 +197,8 @@ def _merged(
     if differ:
         raise ManifestError(
             f"{path}: column {name!r} contradicts the names of {plural(len(differ), 'file')}: "
-            f"{first_files(differ)}. Keep both: --column other={name}; or say by --pattern what "
-            "the names hold"
+            f"{first_files(differ)}. Keep both: --column other={name}; say by --pattern what the "
+            "names hold; or take nothing from the names: --pattern '{_}'"
         )
     return [old or new for old, new in zip(ours, theirs, strict=True)]
 

@@ -1,5 +1,6 @@
 """Splits: from the manifest, or made where it has none; errors where nothing can be learnt."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_without_any_split_val_and_test_are_cut():
     assert {name: len(rows) for name, rows in splits.rows.items()} == {
         "train": 87, "val": 15, "test": 18,
     }  # fmt: skip
-    assert [note.split(":")[0] for note in splits.notes] == ["test", "val"]
+    assert [note.split(":")[0] for note in splits.notes] == ["test", "val", "speakers"]
     again, other = splits_of(LABELS), splits_of(LABELS, seed=1)
     assert (again.rows["test"] == splits.rows["test"]).all()
     assert (other.rows["test"] != splits.rows["test"]).any()
@@ -139,6 +140,29 @@ def test_one_dialogue_of_many_speakers_leaves_speakers_whole():
     assert "whole speakers, stratified by label; test shares dialogues" in splits.notes[0]
 
 
+def test_without_speakers_the_column_that_may_name_them_is_offered():
+    def said(**targets):
+        clips = make_manifest(LABELS).clips
+        clips = [
+            dataclasses.replace(clip, targets={name: cells[row] for name, cells in targets.items()})
+            for row, clip in enumerate(clips)
+        ]
+        return assign_splits(clips, LABELS, seed=0).notes[-1]
+
+    alone = "speakers: no clip names one, so test may share speakers with train"
+    voices = [f"P{row // 20}" for row in range(120)]
+    assert said() == alone
+    assert said(Sprecherin=voices).endswith(
+        "if a column does (Sprecherin): --column speaker=Sprecherin"
+    )
+    assert said(mood=LABELS, take=[f"{row}" for row in range(120)]) == alone
+    assert said(one=["x"] * 120, gaps=["", *voices[1:]]) == alone
+    speakers = splits_of(LABELS, speaker=voices)
+    assert not any("no clip names" in note for note in speakers.notes)
+    given = ["train"] * 60 + ["test"] * 60
+    assert not any("no clip names" in note for note in splits_of(LABELS, split=given).notes)
+
+
 def test_three_speakers_are_one_for_each_split():
     speakers = [f"s{row // 40}" for row in range(120)]
     splits = splits_of(LABELS, speaker=speakers)
@@ -171,6 +195,9 @@ def test_nobody_crosses_splits_unless_the_line_says_so(rows, are_classes, unit, 
         return
     for note in splits.notes:
         name = note.partition(":")[0]
+        if name == "speakers":
+            assert not any(speakers)
+            continue
         said = note.partition(" shares ")[2]
         others = ("train", "val") if name == "test" else ("train",)
         assert ("speakers" in said) == crossing(splits, speakers, name, others)
