@@ -14,6 +14,7 @@ in the same call, or anything with ``--allow-code``.
 import dataclasses
 import difflib
 import importlib
+import importlib.util
 import inspect
 import math
 import traceback
@@ -199,7 +200,8 @@ def load(
     if not class_name:
         files = plugin_files(package)
         if name not in files:
-            raise PluginError(unknown(contract.__name__.lower(), name, sorted(files)))
+            said = unknown(contract.__name__.lower(), name, sorted(files))
+            raise PluginError(f"{said}{_module_hint(name, contract)}")
         module_name = _module_name(package, files[name])
     what = f"{contract.__name__.lower()} {name!r} cannot be"
     try:
@@ -343,6 +345,13 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
     shown = ", ".join(names[:SHOWN_NAMES]) + (" …" if len(names) > SHOWN_NAMES else "")
     return f"unknown {what} {name!r}{hint} Available: {shown or 'none'}."
+
+
+def _module_hint(name: str, contract: type) -> str:
+    """Return what to type if a name is that of a module on the Python path; else empty."""
+    if not name.isidentifier() or importlib.util.find_spec(name) is None:
+        return ""
+    return f" To use a {contract.__name__} in the module {name}, name its class: {name}:CLASS."
 
 
 def _import_advice(module_name: str, error: ImportError) -> str:

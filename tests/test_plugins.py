@@ -123,3 +123,14 @@ def test_no_two_plugins_of_a_package_have_one_name(package):
     folder = Path(emo.__file__).parent.joinpath(*package.split(".")[1:])
     names = [f.stem for f in folder.rglob("*.py") if not f.stem.startswith("_")]
     assert sorted(names) == plugins.available(package)
+
+
+def test_a_module_without_a_class_gets_the_way_to_name_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine_alone.py").write_text("raise SystemExit('was run')\n")
+    with pytest.raises(PluginError, match="name its class: mine_alone:CLASS"):
+        plugins.load(plugins.BACKBONES, "mine_alone", Backbone)
+    for name in ("mine_other", "../mine_alone", "a.b", ""):
+        with pytest.raises(PluginError) as told:
+            plugins.load(plugins.BACKBONES, name, Backbone)
+        assert "name its class" not in str(told.value)

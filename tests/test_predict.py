@@ -153,6 +153,28 @@ def test_json_says_which_streams_a_clip_lacks(made, tmp_path):
     assert table.loc["c0", "absent"] == "fake/a"
 
 
+def test_streams_that_the_fit_left_out_are_not_told_as_absent(made, tmp_path):
+    labels, _ = learnable(60, streams=("a", "b"))
+    manifest = make_manifest(labels, split=["train"] * 40 + ["val"] * 20)
+    said = {}
+    for fusion in ("fake/b", "fake/a", "late"):
+        options = FitOptions(
+            "linear", head_options={"penalties": "3", "fusion": fusion}, threads=1,
+            allow_missing=0.2, streams=("fake/a", "fake/b"),
+        )  # fmt: skip
+        run = tmp_path / fusion.replace("/", "-")
+        fit_head(manifest, [made / "features"], run, options)
+        report = predict_manifest(
+            run, made / "new.csv", made / "features", tmp_path / "p.csv", columns={}, root=None
+        )
+        rows = {row["id"]: row["absent"] for row in report.found.documents()}
+        said[fusion] = (rows["c0"], "fake/a: absent" in report.table())
+    assert said == {
+        "fake/b": ({}, False), "fake/a": ({"fake/a": "none"}, True),
+        "late": ({"fake/a": "none"}, True),
+    }  # fmt: skip
+
+
 def test_a_run_of_shared_tokens_needs_their_column_and_counts_absent_streams(made, tmp_path):
     labels, _ = learnable(60, streams=("a",))
     lines = [f"q{k},x,{labels[k]},c{k},{'val' if k > 40 else 'train'}" for k in range(60)]

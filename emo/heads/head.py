@@ -229,6 +229,12 @@ class Head(nn.Module, ABC):
         """Whether :meth:`path` finds the weights exactly, so that seeds and steps do not matter."""
         return False
 
+    @property
+    def read_streams(self) -> tuple[str, ...]:
+        """Streams on which the logits depend; by default all. A fit may have chosen one of them,
+        and what a clip lacks of the others changes nothing."""
+        return self.streams
+
     @classmethod
     def unused_options(cls, options: Any, *, streams: int) -> tuple[str, ...]:
         """Return the fields of ``LoopOptions`` that change nothing; by default none.

@@ -119,7 +119,8 @@ def prediction_of(
         run: the run.
         clip_id: id of the clip.
         tables: target -> probabilities float32 (1, C), from :meth:`Run.predict_all`.
-        absent: stream that the clip lacks -> reason.
+        absent: stream that the clip lacks -> reason; those that the head does not read are not
+            told.
         notes: notes on the clip's speaker.
 
     Raises:
@@ -135,6 +136,7 @@ def prediction_of(
     }
     first = run.targets[0]
     label = label_of(first, tables[first.name][0]) if first.classes else first.name
+    absent = {name: why for name, why in absent.items() if name in run.head.read_streams}
     return Prediction(clip_id, run.target, label, shares.pop(run.target), absent, shares, notes)
 
 

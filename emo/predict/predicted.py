@@ -150,7 +150,8 @@ def predict_clips(
         numbers = numbers[[rows_of[clip.id] for clip in clips]]
         tables = _in_chunks(run, clips, streams, speakers and speakers.select(rows), numbers)
         reasons = _reasons(run, clips, store)
-    lacking = {name: tokens.lengths == 0 for name, tokens in streams.items()}
+    read = run.head.read_streams
+    lacking = {name: streams[name].lengths == 0 for name in streams if name in read}
     absent = tuple(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))

@@ -260,7 +260,7 @@ def _metric(name: str) -> Iterable[str]:
 
 def _title(name: str, kind: type, paragraphs: int = 1) -> str:
     """Return the first paragraphs of a plugin's docstring, without the source."""
-    text = (inspect.getdoc(kind) or "").partition("Source: ")[0]
+    text = inspect.cleandoc(vars(kind).get("__doc__") or "").partition("Source: ")[0]
     return fit_lines(_plain(f"{name}: {' '.join(text.split(chr(10) * 2)[:paragraphs])}"))
 
 

@@ -198,6 +198,12 @@ class LinearHead(Head):
         """Fusion of the candidate that the head holds; empty: it is not chosen by the fit."""
         return self.variants[int(self.chosen_fusion)] if self.fusion == AUTO else ""
 
+    @property
+    def read_streams(self) -> tuple[str, ...]:
+        """The stream that the fit chose, or all that are fused."""
+        fusion = self.variant or self.fusion
+        return (fusion,) if fusion in self.streams else self.streams
+
     @classmethod
     def unused_options(cls, options: LinearOptions, *, streams: int) -> tuple[str, ...]:
         """Return the options of the training loop that the solver does not use.

@@ -43,11 +43,12 @@ def read_by_pattern(
             notes.append(f"the pattern names no {{split}}; it was taken from {part.title}")
     taken = [{*cells} for cells in columns.values()]
     labels = dict.fromkeys(r.label for r in readings_of(paths) if r.label is not None)
+    says_nothing = not fields_of(pattern)  # such as {_}: names are left out on purpose
     notes += [
         f"the pattern leaves out {part.title}, which looks like a label: "
         f"{listed(sorted(part.distinct))}"
         for part in labels
-        if {part.values[k] for k in kept} not in taken
+        if not says_nothing and {part.values[k] for k in kept} not in taken
     ]
     return kept, columns, facts, notes
 

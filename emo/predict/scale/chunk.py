@@ -135,9 +135,14 @@ def _joined(
 
 
 def _absent(run: Run, lengths: np.ndarray) -> tuple[str, ...]:
-    """Return the streams that each of N clips lacks, with commas, given int64 (streams, N)."""
-    names = list(run.stream_names)
+    """Return what each of N clips lacks of the streams that the head reads, with commas.
+
+    Args:
+        run: the run.
+        lengths: int64 (streams, N), numbers of tokens.
+    """
+    names = [name if name in run.head.read_streams else "" for name in run.stream_names]
     return tuple(
-        ", ".join(name for name, count in zip(names, column, strict=True) if count <= 0)
+        ", ".join(name for name, count in zip(names, column, strict=True) if count <= 0 and name)
         for column in lengths.T.tolist()
     )
