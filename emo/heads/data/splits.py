@@ -20,6 +20,7 @@ from emo.heads.data.groups import (
     shared_kind,
     unknown_speakers,
 )
+from emo.heads.data.speaker_columns import note_without_speakers
 from emo.manifest import Clip
 from emo.manifest.cells import SPLITS
 from emo.manifest.spelling import plain
@@ -95,36 +96,12 @@ def assign_splits(
         split[held_out] = name
         notes.append(f"{name}: {plural(len(held_out), 'clip')} cut from train, {how}")
     if "test" in missing and cut != "clips" and not any(clip.speaker for clip in clips):
-        notes.append(_without_speakers(clips, labels))
+        notes.append(note_without_speakers(clips, labels))
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
     rows = {name: found for name, found in rows.items() if len(found)}
     if are_classes:
         check_classes(rows, labels)
     return Splits(rows, tuple(notes))
-
-
-def _without_speakers(clips: Sequence[Clip], labels: Sequence[str]) -> str:
-    """Return a note that test may share speakers with train, and which columns may name them."""
-    said = "speakers: no clip names one, so test may share speakers with train"
-    columns = dict.fromkeys(name for clip in clips for name in clip.targets)
-    likely = [
-        name
-        for name in columns
-        if _may_be_speakers([clip.targets.get(name) or "" for clip in clips], labels)
-    ]
-    if not likely:
-        return said
-    return f"{said}; if a column does ({listed(likely)}): --column speaker={likely[0]}"
-
-
-def _may_be_speakers(values: Sequence[str], labels: Sequence[str]) -> bool:
-    """Return whether each value has several clips, of which at least one value has two labels."""
-    labels_of: dict[str, list[str]] = {}
-    for value, label in zip(values, labels, strict=True):
-        labels_of.setdefault(value, []).append(label)
-    each = list(labels_of.values())
-    few = all(len(found) >= 2 for found in each) and len(each) >= 2 and "" not in labels_of
-    return few and any(len(set(found) - {""}) > 1 for found in each)
 
 
 def check_classes(
