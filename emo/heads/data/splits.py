@@ -20,7 +20,7 @@ from emo.heads.data.groups import (
     shared_kind,
     unknown_speakers,
 )
-from emo.heads.data.speaker_columns import note_without_speakers
+from emo.heads.data.speakers import note_without_speakers
 from emo.manifest import Clip
 from emo.manifest.cells import SPLITS
 from emo.manifest.spelling import plain
