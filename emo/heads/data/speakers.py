@@ -1,4 +1,4 @@
-"""The speakers of a fit's clips, columns that may name them, and statistics by which streams are scaled."""
+"""The speakers of a fit's clips, columns that may name them, and what scaling by speaker reads."""
 
 import hashlib
 import json
