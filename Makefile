@@ -65,7 +65,9 @@ crash: setup
 hostile: setup
 	$(PYTEST) -m hostile -n 2
 
+# a real Slurm of Debian's packages, started by the tests on this machine; installed by apt as root
 slurm: setup
+	command -v slurmctld > /dev/null || { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends slurm-wlm munge > /dev/null; }
 	$(PYTEST) -m slurm -rs
 
 ray: setup

@@ -480,6 +480,10 @@ def test_help_imports_nothing_heavy():
     assert loaded_by("import emo.cli", HEAVY) == "[]"
 
 
+def test_predicting_one_clip_imports_no_pandas():
+    assert loaded_by("import emo.predict.file, emo.predict.one_clip", ("pandas",)) == "[]"
+
+
 def test_reading_a_store_imports_neither_torch_nor_zarr():
     assert loaded_by("import emo.store", ("torch", "zarr")) == "[]"
 

@@ -1,12 +1,13 @@
 """`emo predict` of many clips: those of a manifest or a folder, with predictions in files."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from emo.errors import FitError, ManifestError, line_of, naming_file, plural
 from emo.heads.runs.files import MOST_PICTURED, file_name, kept_columns
@@ -21,6 +22,9 @@ from emo.predict.media_files import manifest_of_files, manifest_of_folder
 from emo.predict.person import EVERYONE, Person
 from emo.predict.predicted import Predicted, predict_clips
 from emo.store.backend.location import Location
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Predict the clips of a manifest with a run; the result holds probabilities, not files."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from emo.errors import EmoError, plural
 from emo.heads.data.dialogues import pairs_of, turns_of
@@ -23,6 +24,9 @@ from emo.predict.person import EVERYONE, Person, speakers_and_notes
 from emo.ragged import Ragged
 from emo.store.backend.location import Location
 from emo.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,8 @@ class Predicted:
             target: one of the run's; None: the first.
             all_classes: False: of more than 100 classes, the five most probable.
         """
+        import pandas as pd  # a quarter of a second, which one clip does not need
+
         target = target or self.run.targets[0]
         table = self.tables[target.name]
         shares = probability_columns(target.classes, table, all_classes=all_classes)
