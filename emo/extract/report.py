@@ -26,6 +26,13 @@ def report_lines(
         clips, parts = plural(report.plan.clips, "clip"), plural(len(report.plan.parts), "part")
         lines.append(f"would do {clips} in {parts}, about {size}")
         lines += report.forecast.lines() if report.forecast else []
+        if lost := report.missing_files:
+            lines.append(
+                line_of(
+                    f"note: of a few clips that were looked at, {plural(len(lost), 'file')} cannot "
+                    f"be found, such as {lost[0]}; `emo check` looks at all"
+                )
+            )
         return lines + _written_lines(report.folder)
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from emo import plugins
@@ -107,6 +108,8 @@ class ExtractReport:
     """The job folder; None: nothing was missing, or it was a dry run that writes nothing."""
     forecast: JobForecast | None = None
     """What the job will take; None: no clips were measured."""
+    missing_files: tuple[str, ...] = ()
+    """Files that do not exist, of the few clips that a dry run looks at."""
 
     @property
     def failures(self) -> dict[str, dict[str, str]]:
@@ -189,7 +192,17 @@ def extract(
     return ExtractReport(
         plan, report, clip_bytes * plan.clips, store_path, folder,
         None if measured is None else forecast_job(measured, options.price_hour),
+        missing_files(manifest) if is_dry_run else (),
     )  # fmt: skip
+
+
+def missing_files(manifest: Manifest) -> tuple[str, ...]:
+    """Return the local files that do not exist, of about :data:`PROBED_CLIPS` clips."""
+    sources = (
+        source_of(clip, manifest.root) for clip in probed_clips(manifest.clips, PROBED_CLIPS)
+    )
+    files = (file for source in sources for file in (source.video, source.audio))
+    return tuple(str(file) for file in files if isinstance(file, Path) and not file.exists())
 
 
 def _check_sample(options: ExtractOptions, *, is_dry_run: bool) -> None:

@@ -160,3 +160,16 @@ def test_stretches_of_one_file_are_planned_together():
     assert by_file(in_order) is in_order
     whole = [clip("x", "a.mp4"), clip("y", "a.mp4")]
     assert by_file(whole) is whole
+
+
+def test_a_dry_run_says_that_files_are_missing(emo, tmp_path):
+    (tmp_path / "there.wav").write_bytes(b"RIFF")
+    rows = [f"{'there' if k % 2 else 'lost'}.wav,c{k}" for k in range(100)]
+    (tmp_path / "m.csv").write_text("\n".join(["audio,id", *rows]))
+    words = ("extract", "m.csv", "--backbone", "logmel", "--dry-run")
+    code, out, _ = emo(*words)
+    assert code == 0
+    said = f"10 files cannot be found, such as {tmp_path / 'lost.wav'}; `emo check` looks at all"
+    assert said in out
+    (tmp_path / "lost.wav").write_bytes(b"RIFF")
+    assert "cannot be found" not in emo(*words)[1]
