@@ -129,6 +129,6 @@ def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], more: str) -> lis
     if len(lines) > SHOWN_FAILURES:
         rest = len(lines) - SHOWN_FAILURES
         lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: {more}"]
-    if lines:
+    if lines and more.startswith("emo store failures"):  # not of a job that predicts
         lines.append("to try them again: the same emo extract with --retry-failed")
     return lines

@@ -182,7 +182,7 @@ def extract(
                 carry_deaths(open_job(before), folder, folders)
         with clip_bar(plan.clips, progress) as bar:
             report = executor.run(folder, folder.parts, bar, is_dry_run=is_dry_run)
-        if not is_dry_run:
+        if executor.is_scheduler and not is_dry_run:
             mark_submitted(folder.path)
     measured = (
         measure_sample(job, plan.parts, options.sample, options.workers)

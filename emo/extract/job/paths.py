@@ -72,7 +72,9 @@ def mark_not_submitted(folder: Location) -> None:
 
 def mark_submitted(folder: Location) -> None:
     """Note that a job was submitted or that a worker has begun it."""
-    with suppress(OSError):  # a folder that cannot be written; only the order of jobs depends on it
+    with suppress(
+        OSError, StoreError
+    ):  # a folder that cannot be written; only the order of jobs depends on it
         (folder / NOT_SUBMITTED).unlink(missing_ok=True)
 
 
