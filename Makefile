@@ -7,7 +7,7 @@ READY := .venv/.ready
 # bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser mutations sbom bench gpu
+.PHONY: setup demo test lint types collected docs wheel floors slow crash hostile slurm ray models trackers browser mutations sbom bench gpu
 
 setup: $(READY)
 
@@ -31,8 +31,13 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# the first collection writes the tests' bytecode, which three processes would each write for themselves
+collected: setup
+	$(PYTEST) --collect-only > /dev/null
+
 # without the last option, files with few tests come last, and those of a minute have one or two
-test: lint types
+test: lint
+	$(MAKE) --no-print-directory -j 2 types collected
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
 # what README, docs, notebook and demo show is run; the site of docs/ and of the public API comes into site/

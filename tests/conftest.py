@@ -1,6 +1,7 @@
 """What all tests share: one intra-op thread, and where the real data is, if it is."""
 
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ from emo.heads.runs.figures import plots
 from emo.store.backend.https import forget_hosts
 from tests.warm_emo import warm_process
 
+gc.disable()  # until all tests are collected: half of that time was the search for garbage
 LONGEST_FIRST = (
     "test_parallel.py", "test_base_install.py", "test_same_bits.py", "test_jobs.py",
     "test_crash.py",
@@ -135,6 +137,12 @@ def pytest_collection_modifyitems(items):
     """
     names = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: names.get(item.path.name, len(names)))
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays to the end: the garbage collector passes it by."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
