@@ -22,7 +22,10 @@ def made(tmp_path_factory):
     store = make_store(folder / "features", tokens)
     manifest = make_manifest(labels, split=["train"] * 40 + ["val"] * 20)
     options = FitOptions(
-        "linear", head_options={"penalties": "3", "fusion": "late"}, threads=1, allow_missing=0.2
+        "linear",
+        head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
+        threads=1,
+        allow_missing=0.2,
     )
     fit_head(manifest, [store], folder / "both", options)
     fit_head(
@@ -159,7 +162,7 @@ def test_a_run_of_shared_tokens_needs_their_column_and_counts_absent_streams(mad
     (tmp_path / "q.csv").write_text("\n".join(["id,text,label,clip,split", *lines]) + "\n")
     options = FitOptions(
         "linear",
-        head_options={"penalties": "3", "fusion": "late"},
+        head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
         streams=("fake/a@clip", "fake/b@clip"),
         threads=1,
     )

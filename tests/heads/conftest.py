@@ -14,7 +14,7 @@ QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, 
 def quick(head):
     """Return QUICK for another head; a head that is solved has no options of steps."""
     if head == "linear":
-        few = {"penalties": "3", "fusion": "late"}  # of 11 and all
+        few = {"solver": "ridge", "penalties": "3", "fusion": "late"}  # of 11 and all
         return FitOptions(head=head, head_options=few, seeds=QUICK.seeds, threads=QUICK.threads)
     return dataclasses.replace(QUICK, head=head)
 

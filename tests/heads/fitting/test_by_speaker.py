@@ -22,7 +22,10 @@ from tests.make_batches import make_manifest, make_store
 
 SPLITS = [("train", "train", "train", "val", "test")[row // 24] for row in range(120)]
 PLAIN = FitOptions(
-    "linear", head_options={"penalties": "3", "fusion": "late"}, streams=("fake/a",), threads=1
+    "linear",
+    head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
+    streams=("fake/a",),
+    threads=1,
 )
 SCALED = PLAIN.replace(scaling={"fake/a": "speaker"})
 

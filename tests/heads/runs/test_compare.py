@@ -45,7 +45,9 @@ def runs(tmp_path_factory):
     fit_head(spoken, [store], folder / "spoken", good)
     fit_head(manifest, [store], folder / "both", both)
     fit_head(manifest, [store], folder / "far", dataclasses.replace(bad, target="points", seeds=1))
-    linear = FitOptions(head="linear", head_options={"penalties": "3", "fusion": "late"})
+    linear = FitOptions(
+        head="linear", head_options={"solver": "ridge", "penalties": "3", "fusion": "late"}
+    )
     cross_validate(manifest, [store], folder / "folds", linear, by="3")
     return folder
 
