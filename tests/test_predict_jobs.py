@@ -316,7 +316,8 @@ def test_lacking_features_are_extracted_on_the_way(emo, tmp_path):
     )
     letters = ("--backbone", "tests.make_backbone:Letters")
     assert emo("extract", "old.csv", *letters, "--out", "features")[0] == 0
-    fit = ("fit-head", "old.csv", "--features", "features", "--head", "linear", "--out", "run")
+    fit = ("fit-head", "old.csv", "--features", "features", "--head", "linear",
+           "-o", "solver=ridge", "--out", "run")  # fmt: skip
     assert emo(*fit)[0] == 0
     words = ("predict", "run", "--manifest", "new.csv", "--allow-code", "--features")
     code, out, err = emo(*words, "features", "--out", "p/")

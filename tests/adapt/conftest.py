@@ -1,5 +1,7 @@
 """Tiny backbones and inputs of two made-up clips."""
 
+import gc
+
 import pytest
 import torch
 
@@ -30,6 +32,18 @@ CLASSES = ("happy", "sad", "angry")
 SAYINGS = {
     "happy": "hooray what a lovely joy", "sad": "alas a tear and grief", "angry": "damn you rage",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _imports_are_not_collected():
+    """The trainer collects garbage after each training: 0.1 s over all that was ever imported."""
+    import transformers.trainer
+
+    assert transformers.trainer
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ def test_permuted_test_labels_change_no_hyperparameter(made, tmp_path):
 
 def test_a_solved_head_is_searched_over_its_own_options_only(made, tmp_path):
     manifest, store = made
-    options = FitOptions(head="linear", search=3, threads=1)
+    options = FitOptions(head="linear", head_options={"penalties": "2"}, search=3, threads=1)
     fit_head(manifest, [store], tmp_path / "run", options)
     assert set(trials(tmp_path / "run")) == {"number", "val_score", "head.fusion", "head.std"}
 

@@ -39,7 +39,7 @@ def _make(emo, folder):
     rows = [f"c{n},{'so happy' if n % 2 else 'very sad'} {n},{'joy' if n % 2 else 'sadness'},"
             f"{('train', 'train', 'val', 'test')[n // 2 % 4]}" for n in range(32)]  # fmt: skip
     (folder / "m.csv").write_text("\n".join(["id,text,Emotion,split", *rows]) + "\n")
-    words = ("--column", "label=Emotion", "--head", "linear", "-o", "penalties=3")
+    words = ("--column", "label=Emotion", "--head", "linear", "-o", "solver=ridge")
     code, _, err = emo("extract", folder / "m.csv", "--backbone", "hf", "-o", f"model={weights}",
                        "-o", "level=mean", "--out", folder / "features")  # fmt: skip
     assert code == 0, err

@@ -69,7 +69,7 @@ def test_labels_at_random_score_at_chance(tmp_path):
     labels, tokens = learnable(72, streams=("a",))
     shuffled = np.random.default_rng(0).permutation(labels).tolist()
     manifest, store = made(tmp_path, shuffled, tokens)
-    options = FitOptions("linear", {"penalties": "3"}, search=2, threads=1)
+    options = FitOptions("linear", {"solver": "ridge"}, search=2, threads=1)
     result = cross_validate(manifest, [store], None, options, by="speaker")
     accuracy = result.metrics["mean"]["accuracy"]
     chance = max(np.unique(shuffled, return_counts=True)[1]) / 72
