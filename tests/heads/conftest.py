@@ -40,6 +40,18 @@ def fitted(made, tmp_path_factory):
 @pytest.fixture
 def without_plots(monkeypatch):
     """Leave out plots, which take half the time of a small run and have tests of their own."""
+    _leave_out_plots(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def module_without_plots():
+    """Leave out plots of a whole module, those of its fixtures too."""
+    with pytest.MonkeyPatch.context() as patched:
+        _leave_out_plots(patched)
+        yield
+
+
+def _leave_out_plots(patched):
     for module in ("write", "write_folds"):
         for name in ("plot_confusion", "plot_numbers", "plot_curves"):
-            monkeypatch.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)
+            patched.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)

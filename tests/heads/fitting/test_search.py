@@ -18,6 +18,8 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 OPTIONS = FitOptions.of(head="mean_pool", epochs=3, search=6, seeds=2, threads=1)
 

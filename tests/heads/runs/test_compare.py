@@ -16,6 +16,8 @@ from emo.heads.runs.comparing.compare import compare_runs
 from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 60 + ["val"] * 18 + ["test"] * 42
 
 

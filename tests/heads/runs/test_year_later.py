@@ -12,6 +12,8 @@ from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.files import read_document
 from emo.store import Store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):

@@ -16,6 +16,8 @@ from emo.heads.training import checkpoint
 from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 STEPPED = FitOptions.of(
     head="mean_pool", seeds=3, epochs=6, batch_size=16, warmup=0.2, decay="cosine", mixup=0.5,

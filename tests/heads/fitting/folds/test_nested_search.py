@@ -12,6 +12,8 @@ from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.runs.show import show_run
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 OPTIONS = FitOptions.of(
     head="mean_pool", head_options={"hidden": "8"}, search=2, epochs=2, threads=1
 )
