@@ -22,7 +22,10 @@ def made(tmp_path_factory):
     store = make_store(folder / "features", tokens)
     manifest = make_manifest(labels, split=["train"] * 40 + ["val"] * 20)
     options = FitOptions(
-        "linear", head_options={"penalties": "3", "fusion": "late"}, threads=1, allow_missing=0.2
+        "linear",
+        head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
+        threads=1,
+        allow_missing=0.2,
     )
     fit_head(manifest, [store], folder / "both", options)
     fit_head(
@@ -85,7 +88,8 @@ def test_a_model_given_as_a_folder_is_asked_for_by_its_option_and_not_on_a_hub(e
     model = f"model={folder}"
     emo("extract", "manifest.csv", "--backbone", "hf", "-o", model, "-o", "level=mean",
         "--out", "features")  # fmt: skip
-    emo("fit-head", "manifest.csv", "--features", "features", "--head", "linear", "--out", "run")
+    emo("fit-head", "manifest.csv", "--features", "features", "--head", "linear",
+        "-o", "solver=ridge", "--out", "run")  # fmt: skip
     code, _, said = emo("predict", "run", "--text", "so happy")
     assert code == 1
     assert "weights 'my-bert' are not here" in said
@@ -121,7 +125,8 @@ def test_a_folder_and_json_of_many_clips(emo, tmp_path):
         rows.append(f"c{number},{name},{('joy', 'fear')[number % 2]},{split}")
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
     assert emo("extract", "m.csv", "--backbone", "logmel")[0] == 0
-    assert emo("fit-head", "m.csv", "--head", "linear", "--out", "run")[0] == 0
+    fit = ("fit-head", "m.csv", "--head", "linear", "-o", "solver=ridge", "--out", "run")
+    assert emo(*fit)[0] == 0
     (tmp_path / "clips" / "broken.wav").write_bytes(b"RIFF")
     (tmp_path / "clips" / "notes.txt").write_text("no clip")
     code, out, err = emo("predict", "run", "clips", "--out", "p.csv", "--json")
@@ -181,7 +186,7 @@ def test_a_run_of_shared_tokens_needs_their_column_and_counts_absent_streams(mad
     (tmp_path / "q.csv").write_text("\n".join(["id,text,label,clip,split", *lines]) + "\n")
     options = FitOptions(
         "linear",
-        head_options={"penalties": "3", "fusion": "late"},
+        head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
         streams=("fake/a@clip", "fake/b@clip"),
         threads=1,
     )

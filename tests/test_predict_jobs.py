@@ -63,7 +63,10 @@ def made(tmp_path_factory):
     store = make_store(folder / "features", tokens)
     splits = ["train"] * 40 + ["val"] * 20
     options = FitOptions(
-        "linear", head_options={"penalties": "3", "fusion": "late"}, threads=1, allow_missing=0.2
+        "linear",
+        head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
+        threads=1,
+        allow_missing=0.2,
     )
     fit_head(make_manifest(labels, split=splits), [store], folder / "run", options)
     dialogues = [f"d{row % 7}{row > 39}" for row in range(CLIPS)]
@@ -313,7 +316,8 @@ def test_lacking_features_are_extracted_on_the_way(emo, tmp_path):
     )
     letters = ("--backbone", "tests.make_backbone:Letters")
     assert emo("extract", "old.csv", *letters, "--out", "features")[0] == 0
-    fit = ("fit-head", "old.csv", "--features", "features", "--head", "linear", "--out", "run")
+    fit = ("fit-head", "old.csv", "--features", "features", "--head", "linear",
+           "-o", "solver=ridge", "--out", "run")  # fmt: skip
     assert emo(*fit)[0] == 0
     words = ("predict", "run", "--manifest", "new.csv", "--allow-code", "--features")
     code, out, err = emo(*words, "features", "--out", "p/")

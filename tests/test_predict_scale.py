@@ -33,7 +33,10 @@ def made(tmp_path_factory):
     store = make_store(folder / "features", tokens)
     splits = ["train"] * 40 + ["val"] * 20
     options = FitOptions(
-        "linear", head_options={"penalties": "3", "fusion": "late"}, threads=1, allow_missing=0.2
+        "linear",
+        head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
+        threads=1,
+        allow_missing=0.2,
     )
     fit_head(make_manifest(labels, split=splits), [store], folder / "run", options)
     dialogues = [f"d{row % 7}{row > 39}" for row in range(CLIPS)]

@@ -43,7 +43,7 @@ def typed(folder, emo, monkeypatch):
         assert emo("extract", "m.csv", "--backbone", "logmel", "--out", "f")[0] == 0
         for name, more in (("plain", ()), ("scaled", ("--scaling", "logmel/audio=speaker"))):
             code, out, err = emo("fit-head", "m.csv", "--features", "f", "--head", "linear",
-                                 "--out", name, *more)  # fmt: skip
+                                 "-o", "solver=ridge", "--out", name, *more)  # fmt: skip
             assert code == 0, err
             assert ("transductive" in out) == (name == "scaled")
     return emo

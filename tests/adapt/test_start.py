@@ -3,25 +3,40 @@
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from emo.cli import app
 from emo.errors import FitError
 from tests.adapt.conftest import options_of, run_adapt
 from tests.adapt.test_resume import train
 
+SOLVED = ("--head", "linear", "-o", "std=no", "-o", "fusion=early", "-o", "penalties=3")
 
-@pytest.fixture
-def probe(weights, clips, emo):
-    """Fit a run on frozen tokens; returns the folder."""
 
-    def fit(*words, out="probe"):
-        code, _, error = emo(
-            "extract", clips, "--backbone", "languagebind", "--out", "features",
-            "-o", f"weights={weights}", "-o", "streams=text", "-o", "stored=float32",
-        )  # fmt: skip
-        assert code == 0, error
-        code, _, error = emo("fit-head", clips, "--out", out, *words)
-        assert code == 0, error
-        return out
+def typed(*words):
+    """Run the command in this process."""
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def features(weights, clips, tmp_path_factory):
+    """A store of frozen tokens."""
+    out = tmp_path_factory.mktemp("start") / "features"
+    typed("extract", clips, "--backbone", "languagebind", "--out", out,
+          "-o", f"weights={weights}", "-o", "streams=text", "-o", "stored=float32")  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def probe(clips, features):
+    """Fit a run on the frozen tokens, once for the same words; returns the folder."""
+
+    def fit(*words):
+        out = features.with_name("".join(words).replace("/", "-"))
+        if not out.exists():
+            typed("fit-head", clips, "--features", features, "--out", out, *words)
+        return str(out)
 
     return fit
 
@@ -52,7 +67,7 @@ def test_the_head_and_scaling_of_a_run_are_the_start(probe, weights, clips, tmp_
 
 
 def test_a_solved_probe_of_means_is_a_start(probe, weights, clips, tmp_path):
-    run = probe("--head", "linear", "-o", "std=no", "-o", "fusion=early")
+    run = probe(*SOLVED)
     options = options_of(weights, init=run, num_train_epochs=1, learning_rate=0.0)
     report = run_adapt(clips, tmp_path / "out", options, has_head=False)
     adapted, theirs = (
@@ -67,14 +82,14 @@ def test_a_solved_probe_of_means_is_a_start(probe, weights, clips, tmp_path):
 def test_the_frozen_score_beside_is_that_of_the_run_or_of_the_solved_head(
     probe, weights, clips, tmp_path
 ):
-    run = probe("--head", "linear", "-o", "std=no", "-o", "fusion=early")
+    run = probe(*SOLVED)
     options = options_of(weights, init=run, max_steps=4, learning_rate=0.3, method="full")
     report = run_adapt(clips, tmp_path / "a", options, has_head=False)
     found = report.finished
     assert found.frozen.metrics["test"]["mean"] == pytest.approx(_scores(run))
     assert found.result.metrics["test"]["mean"] != pytest.approx(_scores(run))
     assert f"frozen: the run of --init, {run}" in report.lines
-    own = {"std": "no", "fusion": "early", "solver": "adamw"}
+    own = {"std": "no", "fusion": "early", "penalties": "3", "solver": "adamw"}
     options = options_of(weights, head="linear", head_options=own, max_steps=1)
     report = run_adapt(clips, tmp_path / "b", options)
     assert report.finished.frozen.metrics["test"]["mean"] == pytest.approx(_scores(run))
@@ -89,12 +104,12 @@ def _scores(run):
 
 
 def test_runs_that_are_no_start_are_refused(probe, weights, clips, tmp_path):
-    run = probe("--head", "linear")
+    run = probe("--head", "linear", "-o", "solver=ridge")
     with pytest.raises(FitError, match="a solved head is a start only if"):
         run_adapt(clips, tmp_path / "a", options_of(weights, init=run), has_head=False)
     with pytest.raises(FitError, match="expected a run of head mean_pool, found one of linear"):
         run_adapt(clips, tmp_path / "b", options_of(weights, init=run))
-    run = probe("--head", "mean_pool", "--epochs", "2", out="other")
+    run = probe("--head", "mean_pool", "--epochs", "2")
     other = clips.with_name("moved.csv")
     other.write_text(clips.read_text().replace(",test", ",x").replace(",train", ",test").replace(
         ",x", ",train"))  # fmt: skip

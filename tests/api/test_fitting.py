@@ -14,7 +14,7 @@ import emo
 from emo.plugins import NoOptions
 from tests.make_batches import learnable, make_store
 
-QUICK = {"head": "linear", "head_options": {"penalties": 3, "fusion": "late"}}
+QUICK = {"head": "linear", "head_options": {"solver": "ridge", "penalties": 3, "fusion": "late"}}
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,13 @@ SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
 QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, threads=1)
 
 
-def quick(head):
-    """Return QUICK for another head; a head that is solved has no options of steps."""
+def quick(head, solver="ridge"):
+    """Return QUICK for another head; a head that is solved has no options of steps.
+
+    The solver is that of the head `linear`; lbfgs, its default, takes 20 times as long.
+    """
     if head == "linear":
-        few = {"penalties": "3", "fusion": "late"}  # of 11 and all
+        few = {"solver": solver, "penalties": "3", "fusion": "late"}  # of 11 and all
         return FitOptions(head=head, head_options=few, seeds=QUICK.seeds, threads=QUICK.threads)
     return dataclasses.replace(QUICK, head=head)
 
@@ -37,6 +40,18 @@ def fitted(made, tmp_path_factory):
 @pytest.fixture
 def without_plots(monkeypatch):
     """Leave out plots, which take half the time of a small run and have tests of their own."""
+    _leave_out_plots(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def module_without_plots():
+    """Leave out plots of a whole module, those of its fixtures too."""
+    with pytest.MonkeyPatch.context() as patched:
+        _leave_out_plots(patched)
+        yield
+
+
+def _leave_out_plots(patched):
     for module in ("write", "write_folds"):
         for name in ("plot_confusion", "plot_numbers", "plot_curves"):
-            monkeypatch.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)
+            patched.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)

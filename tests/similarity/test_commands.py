@@ -20,9 +20,18 @@ SPLITS = {"e": "test", "f": "val"}
 CODE = "--allow-code"
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Where the first test keeps a copy of what it extracted."""
+    return tmp_path_factory.mktemp("kept") / "all"
+
+
 @pytest.fixture
-def emo_store(emo, tmp_path):
+def emo_store(emo, tmp_path, kept):
     """Run the command; a store of six clips, extracted, and the manifest of them."""
+    if kept.exists():
+        shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+        return emo
     weights = twins.write_weights(tmp_path / "w")
     rows = [(k, text, SPLITS.get(k, "train"), text.split()[0]) for k, text in SAID.items()]
     write(tmp_path / "m.csv", "id,text,split,label", *rows, ("g", "-", "train", "x"))
@@ -31,6 +40,7 @@ def emo_store(emo, tmp_path):
         "--out", "features",
     )  # fmt: skip
     assert code in (0, 3), err
+    shutil.copytree(tmp_path, kept)
     return emo
 
 

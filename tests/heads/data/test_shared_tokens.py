@@ -66,7 +66,7 @@ def asked(tmp_path_factory):
 def options(head, *streams, **more):
     scaling = {name: "raw" for name in streams}
     steps = {} if head == "linear" else {"epochs": 1}
-    own = {"fusion": "late", "penalties": "3"} if head == "linear" else {}
+    own = {"solver": "ridge", "fusion": "late", "penalties": "3"} if head == "linear" else {}
     return FitOptions.of(
         head=head, head_options=own, streams=streams, scaling=scaling, threads=1, **steps, **more
     )

@@ -24,8 +24,12 @@ from emo.heads.runs.show import show
 from emo.manifest import read_manifest
 from tests.make_batches import make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SHARED = Path(__file__).parents[4] / "shared"
 GOLDEN = SHARED / "golden" / "retrieval"
+RIDGE = {"head_options": {"solver": "ridge"}}
+"""Options of the head `linear` with which it is quick."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,7 @@ def asked(tmp_path_factory):
 
 
 def fitted(asked, out=None, head="mean_pool", **options):
-    steps = {} if head == "linear" else {"epochs": 3}
+    steps = RIDGE if head == "linear" else {"epochs": 3}
     asking = FitOptions.of(head=head, threads=1, **steps, **options)
     return fit_head(read_manifest(asked / "q.csv"), [asked / "features"], out, asking)
 
@@ -165,7 +169,7 @@ def test_folds_are_scored_by_a_column_together(asked):
     manifest = read_manifest(asked / "q.csv")
     kept = tuple(clip for clip in manifest.clips if clip.targets["label"] in ("a0", "a1"))
     manifest = type(manifest)(manifest.path, manifest.root, kept, manifest.sha256)
-    options = FitOptions.of(head="linear", by_columns=("word",), threads=1)
+    options = FitOptions.of(head="linear", by_columns=("word",), threads=1, **RIDGE)
     found = cross_validate(manifest, [asked / "features"], None, options, by="2")
     assert sum(each["rows"] for each in found.metrics["by"]["word"].values()) == len(kept)
 
@@ -220,7 +224,7 @@ def test_rows_without_tokens_are_wrong_and_stay_in_the_denominator(asked, tmp_pa
     renamed = [f"no-{line}" if line.split(",")[0] in bare else line for line in lines]
     (tmp_path / "q.csv").write_text("\n".join(renamed) + "\n")
     options = FitOptions.of(head=head, threads=1, top_classes=3, **(
-        {} if head == "linear" else {"epochs": 3}))  # fmt: skip
+        RIDGE if head == "linear" else {"epochs": 3}))  # fmt: skip
     manifest = read_manifest(tmp_path / "q.csv")
     found = fit_head(manifest, [asked / "features"], tmp_path / "run", options)
     table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype=str, keep_default_na=False)
@@ -251,7 +255,7 @@ def test_an_ablation_compares_runs_on_the_same_questions(asked, tmp_path):
         if row % 8 != 3:  # every second row of test lacks this stream
             tokens[f"q{row}"]["b"] = random.normal(size=(1, 4)).astype(np.float32)
     make_store(tmp_path / "features", tokens)
-    options = FitOptions.of(head="linear", threads=1, top_classes=3)
+    options = FitOptions.of(head="linear", threads=1, top_classes=3, **RIDGE)
     manifest = read_manifest(asked / "q.csv")
     found = ablate(manifest, [tmp_path / "features"], tmp_path / "runs", options)
     assert {run.metrics["clips"] for run in found.runs} == {37}

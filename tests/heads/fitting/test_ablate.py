@@ -15,7 +15,9 @@ from tests.make_batches import learnable, make_manifest, make_store
 SPLITS = ["train"] * 60 + ["val"] * 24 + ["test"] * 36
 pytestmark = pytest.mark.usefixtures("without_plots")
 QUICK = FitOptions.of(head="mean_pool", epochs=2, threads=1)
-LINEAR = FitOptions(head="linear", head_options={"penalties": "3", "fusion": "late"}, threads=1)
+LINEAR = FitOptions(
+    head="linear", head_options={"solver": "ridge", "penalties": "3", "fusion": "late"}, threads=1
+)
 
 
 @pytest.fixture(scope="module")

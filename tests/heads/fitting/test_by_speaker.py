@@ -20,9 +20,14 @@ from emo.heads.runs.show import show_run
 from emo.predict.predicted import predict_clips
 from tests.make_batches import make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = [("train", "train", "train", "val", "test")[row // 24] for row in range(120)]
 PLAIN = FitOptions(
-    "linear", head_options={"penalties": "3", "fusion": "late"}, streams=("fake/a",), threads=1
+    "linear",
+    head_options={"solver": "ridge", "penalties": "3", "fusion": "late"},
+    streams=("fake/a",),
+    threads=1,
 )
 SCALED = PLAIN.replace(scaling={"fake/a": "speaker"})
 
@@ -202,7 +207,7 @@ def test_every_fold_is_scaled_and_the_whole_is_transductive(made, crossed):
     assert crossed.table().count("the scores are transductive") == 1
 
 
-def test_ablation_scales_the_stream_in_each_subset(made, tmp_path, without_plots):
+def test_ablation_scales_the_stream_in_each_subset(made, tmp_path):
     manifest, store, _ = made
     options = SCALED.replace(streams=())
     ablate(manifest, [store], tmp_path / "abl", options)
@@ -213,7 +218,7 @@ def test_ablation_scales_the_stream_in_each_subset(made, tmp_path, without_plots
     assert told == {"fake-a": True, "fake-b": False, "fake-a+fake-b": True}
 
 
-def test_a_search_and_python_scale_by_speaker(made, tmp_path, without_plots):
+def test_a_search_and_python_scale_by_speaker(made, tmp_path):
     manifest, store, _ = made
     pd.DataFrame(
         [{"id": clip.id, "text": "x", "split": clip.split, "speaker": clip.speaker,
@@ -227,7 +232,7 @@ def test_a_search_and_python_scale_by_speaker(made, tmp_path, without_plots):
         run.predict(few, features=store)
 
 
-def test_init_takes_the_scaling_by_speaker_along(made, tmp_path, without_plots):
+def test_init_takes_the_scaling_by_speaker_along(made, tmp_path):
     manifest, store, _ = made
     first = FitOptions.of(
         head="aligned_attention", streams=("fake/a",), epochs=2, threads=1,

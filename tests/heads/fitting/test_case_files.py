@@ -12,6 +12,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.manifest import read_manifest
 
 CASES = Path(__file__).parents[4] / "shared" / "cases" / "heads"
+RIDGE = {"head": "linear", "head_options": {"solver": "ridge"}}
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"no case files at {CASES}")
 
 
@@ -46,7 +47,7 @@ def test_words_in_a_column_of_numbers_are_refused():
 
 
 def test_decimal_commas_of_a_semicolon_table_are_read_as_numbers():
-    result = fit("04_number_cells", "comma.csv", head="linear")
+    result = fit("04_number_cells", "comma.csv", **RIDGE)
     assert any("label: numbers with decimal commas were read, '" in note for note in result.notes)
     assert "mae" in result.metrics["test"]["mean"]
 
@@ -55,6 +56,6 @@ def test_decimal_commas_of_a_semicolon_table_are_read_as_numbers():
     ("target", "said"), [("mixed", "'1' (25), '1.0' (25)"), ("case", "'Joy' (50), 'joy' (50)")]
 )
 def test_classes_that_differ_by_spelling_are_a_warning(target, said):
-    result = fit("04_number_cells", head="linear", target=target)
+    result = fit("04_number_cells", target=target, **RIDGE)
     (note,) = [note for note in result.notes if "differ only in spelling" in note]
     assert said in note

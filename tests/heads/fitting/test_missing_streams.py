@@ -15,6 +15,8 @@ from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.training.inference import outputs_of
 from tests.make_batches import learnable, make_batch, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
 

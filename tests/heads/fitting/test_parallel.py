@@ -198,12 +198,17 @@ def test_folds_have_the_same_bits_on_any_number_of_threads(made):
 
 
 def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
-    """Test spawned processes as on systems without fork: what is sent to them can be pickled."""
+    """Test spawned processes as on systems without fork: what is sent to them can be pickled.
+
+    A pool is one process here: each takes 2 s to start.
+    """
     manifest, store = made
     options = dataclasses.replace(OPTIONS, threads=2)
     forked = fit_head(manifest, [store], None, options)
     monkeypatch.setattr(module, "_start_method", lambda: "spawn")
     monkeypatch.setattr(module, "WORTH_SECONDS", 0.0)
+    pool = module._WorkerPool
+    monkeypatch.setattr(module, "_WorkerPool", lambda work, _, report: pool(work, 1, report))
     started = fit_head(manifest, [store], None, options)
     for ours, theirs in zip(forked.outcomes, started.outcomes, strict=True):
         assert all(torch.equal(ours.state[name], theirs.state[name]) for name in ours.state)

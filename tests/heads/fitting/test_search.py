@@ -18,6 +18,8 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 OPTIONS = FitOptions.of(head="mean_pool", epochs=3, search=6, seeds=2, threads=1)
 
@@ -94,7 +96,7 @@ def test_permuted_test_labels_change_no_hyperparameter(made, tmp_path):
 
 def test_a_solved_head_is_searched_over_its_own_options_only(made, tmp_path):
     manifest, store = made
-    options = FitOptions(head="linear", search=3, threads=1)
+    options = FitOptions(head="linear", head_options={"penalties": "2"}, search=3, threads=1)
     fit_head(manifest, [store], tmp_path / "run", options)
     assert set(trials(tmp_path / "run")) == {"number", "val_score", "head.fusion", "head.std"}
 

@@ -17,6 +17,8 @@ from emo.store.adapted import SeenClips
 from emo.store.store import Store
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 ONE = FitOptions.of(head="mean_pool", epochs=1, threads=1, head_options={"hidden": "4"})
 

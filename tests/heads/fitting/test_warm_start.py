@@ -12,6 +12,8 @@ from emo.heads.fitting.warm_start import read_initial_weights
 from emo.heads.library.aligned_attention import AlignedAttention
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 ONE = FitOptions.of(head="aligned_attention", epochs=3, threads=1, head_options={"hidden": "16"})
 

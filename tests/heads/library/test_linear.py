@@ -94,7 +94,7 @@ def test_a_wide_useless_stream_does_not_drown_a_narrow_one():
     batch = Batch({"s/n": narrow, "s/w": wide}, targets={"emotion": labels})
     train, val = batch.select(np.arange(120)), batch.select(np.arange(120, 240))
     build = lambda: LinearHead(  # noqa: E731
-        {"s/n": 2, "s/w": 400}, {"emotion": 3}, options=LinearOptions(penalties=7)
+        {"s/n": 2, "s/w": 400}, {"emotion": 3}, options=LinearOptions(penalties=3)
     )
     assert train_head(build, train, val, LoopOptions(), seed=0).best.val_score > 0.6
 

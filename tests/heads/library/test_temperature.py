@@ -18,7 +18,7 @@ from emo.manifest import Clip
 from emo.store.store import Store
 from tests.make_batches import assert_close, make_batch, make_manifest, make_store
 
-LINEAR = FitOptions("linear", {"fusion": "late"}, threads=1)
+LINEAR = FitOptions("linear", {"fusion": "late", "penalties": "4"}, threads=1)
 
 
 def expected_calibration_error(probabilities, labels, bins=15):

@@ -47,7 +47,9 @@ def made(tmp_path_factory):
     tokens = {f"c{row}": {"a": np.ones((1, 3), np.float32)} for row in range(60)}
     store = make_store(folder / "features", tokens)
     manifest = make_manifest(points, split=["train"] * 30 + ["val"] * 15 + ["test"] * 15)
-    options = FitOptions("linear", head_options={"penalties": "3", "fusion": "late"}, threads=1)
+    options = FitOptions(
+        "linear", head_options={"solver": "ridge", "penalties": "3", "fusion": "late"}, threads=1
+    )
     return folder, manifest, store, options
 
 

@@ -36,7 +36,7 @@ def made(tmp_path_factory):
         ("--head", "mean_pool", "--ablate", "--missing", "--interval-over", "clip"),
         ("--head", "mean_pool", "--search", "2", "--learning-rate", "0.002"),
         ("--preset", "qia-text", "--patience", "12", "--stream", "fake/a"),
-        ("--head", "linear", "--cv", "2", "--stream", "fake/a"),
+        ("--head", "linear", "-o", "solver=ridge", "--cv", "2", "--stream", "fake/a"),
     ],
     ids=["typed", "ablation", "search", "preset", "folds"],
 )
@@ -56,7 +56,7 @@ def test_the_command_of_a_run_gives_the_same_question(words, made, emo, without_
 
 def test_the_folder_of_media_is_recorded_and_found_again(made, emo, without_plots):
     given = ("--features", made / "features", "--column", "label=Emotion", "--head", "linear",
-             "-o", "penalties=3", "-o", "fusion=late")  # fmt: skip
+             "-o", "solver=ridge", "-o", "fusion=late")  # fmt: skip
     table = made / "tables" / "m.csv"
     code, _, err = emo("fit-head", table, *given, "--root", made / "media", "--out", "runs/first")
     assert code == 0, err

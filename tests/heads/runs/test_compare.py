@@ -16,6 +16,8 @@ from emo.heads.runs.comparing.compare import compare_runs
 from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 60 + ["val"] * 18 + ["test"] * 42
 
 
@@ -45,7 +47,9 @@ def runs(tmp_path_factory):
     fit_head(spoken, [store], folder / "spoken", good)
     fit_head(manifest, [store], folder / "both", both)
     fit_head(manifest, [store], folder / "far", dataclasses.replace(bad, target="points", seeds=1))
-    linear = FitOptions(head="linear", head_options={"penalties": "3", "fusion": "late"})
+    linear = FitOptions(
+        head="linear", head_options={"solver": "ridge", "penalties": "3", "fusion": "late"}
+    )
     cross_validate(manifest, [store], folder / "folds", linear, by="3")
     return folder
 

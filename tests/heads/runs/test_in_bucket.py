@@ -29,7 +29,7 @@ def features(emo, tmp_path):
             word = ("glad happy", "cross loud")[number % 2]
             rows.writerow([f"c{number}", f"{word} {number}", number % 2, SPLITS[number // 2 % 8]])
     assert emo("extract", "m.csv", "--out", "features")[0] == 0
-    return "--features", "features", "--head", "linear", "--threads", "1", "-o", "penalties=3"
+    return "--features", "features", "--head", "linear", "--threads", "1", "-o", "solver=ridge"
 
 
 def test_a_run_in_a_bucket_is_fitted_shown_and_predicts(emo, features, bucket, tmp_path):

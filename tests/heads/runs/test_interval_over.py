@@ -13,7 +13,9 @@ from emo.heads.runs.comparing.compare import compare_runs
 from emo.manifest import read_manifest
 from tests.make_batches import make_store
 
-LINEAR = FitOptions("linear", head_options={"penalties": "3", "fusion": "late"}, threads=1)
+LINEAR = FitOptions(
+    "linear", head_options={"solver": "ridge", "penalties": "3", "fusion": "late"}, threads=1
+)
 
 
 @pytest.fixture(scope="module")

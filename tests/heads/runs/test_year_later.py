@@ -12,6 +12,8 @@ from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.files import read_document
 from emo.store import Store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
@@ -39,7 +41,7 @@ def _make(emo, folder):
     rows = [f"c{n},{'so happy' if n % 2 else 'very sad'} {n},{'joy' if n % 2 else 'sadness'},"
             f"{('train', 'train', 'val', 'test')[n // 2 % 4]}" for n in range(32)]  # fmt: skip
     (folder / "m.csv").write_text("\n".join(["id,text,Emotion,split", *rows]) + "\n")
-    words = ("--column", "label=Emotion", "--head", "linear", "-o", "penalties=3")
+    words = ("--column", "label=Emotion", "--head", "linear", "-o", "solver=ridge")
     code, _, err = emo("extract", folder / "m.csv", "--backbone", "hf", "-o", f"model={weights}",
                        "-o", "level=mean", "--out", folder / "features")  # fmt: skip
     assert code == 0, err

@@ -132,7 +132,7 @@ def test_every_option_still_learns_and_repeats_its_bits(options):
 @pytest.mark.parametrize("name", plugins.available(plugins.HEADS))
 def test_every_head_trains_in_bfloat16(name):
     batch = make_batch({"s/a": [3, 1, 0, 5] * 4, "s/b": [1, 2, 2, 1] * 4})
-    own = {"fusion": "late", "penalties": 3} if name == "linear" else {}
+    own = {"solver": "adamw"} if name == "linear" else {}
     build = lambda: make_head(name, batch, **own)  # noqa: E731
     pooled = build().pool(batch)
     loop = LoopOptions(epochs=2, batch_size=8, bf16=True)
@@ -151,7 +151,7 @@ def test_a_quick_look_and_an_unknown_stream(tmp_path):
     labels, tokens = learnable(120)
     manifest = make_manifest(labels, split=["train"] * 60 + ["val"] * 30 + ["test"] * 30)
     store = make_store(tmp_path / "features", tokens)
-    options = FitOptions(head="linear", max_samples=20)
+    options = FitOptions(head="linear", head_options={"solver": "ridge"}, max_samples=20)
     result = fit_head(manifest, [store], None, options)
     assert [result.metrics[split]["clips"] for split in ("train", "val", "test")] == [20] * 3
     wrong = options.replace(spec_augment=("fake/b",))

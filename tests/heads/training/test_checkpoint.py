@@ -16,6 +16,8 @@ from emo.heads.training import checkpoint
 from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 STEPPED = FitOptions.of(
     head="mean_pool", seeds=3, epochs=6, batch_size=16, warmup=0.2, decay="cosine", mixup=0.5,
@@ -28,6 +30,13 @@ def made(tmp_path_factory):
     labels, tokens = learnable(80, streams=("a", "b"))
     store = make_store(tmp_path_factory.mktemp("checkpoint") / "features", tokens)
     return make_manifest(labels, split=SPLITS), store
+
+
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory):
+    """A fit that nothing killed."""
+    manifest, store = made
+    return fit_head(manifest, [store], tmp_path_factory.mktemp("whole") / "run", STEPPED)
 
 
 @pytest.fixture(autouse=True)
@@ -66,18 +75,16 @@ def same(ours, theirs):
 
 
 @pytest.mark.parametrize("writes", [1, 9])
-def test_a_killed_fit_ends_with_the_same_bits(made, tmp_path, writes):
+def test_a_killed_fit_ends_with_the_same_bits(made, whole, tmp_path, writes):
     manifest, store = made
     options = STEPPED
-    whole = fit_head(manifest, [store], tmp_path / "whole", options)
     out = tmp_path / "cut"
     assert killed_after(writes, lambda: fit_head(manifest, [store], out, options))
     assert not out.exists()
     found = fit_head(manifest, [store], out, options, resume=True, progress=False)
     same(found, whole)
-    assert (out / "predictions.csv").read_bytes() == (
-        tmp_path / "whole" / "predictions.csv"
-    ).read_bytes()
+    ours, theirs = ((each / "predictions.csv").read_bytes() for each in (out, whole.out))
+    assert ours == theirs
     assert not list(tmp_path.glob(".*.fit"))
 
 
@@ -93,10 +100,9 @@ def test_running_statistics_go_on_too(made, tmp_path):
     same(fit_head(manifest, [store], tmp_path / "cut", options, resume=True), whole)
 
 
-def test_what_was_finished_is_not_trained_again(made, tmp_path, monkeypatch):
+def test_what_was_finished_is_not_trained_again(made, whole, tmp_path, monkeypatch):
     manifest, store = made
     out = tmp_path / "run"
-    whole = fit_head(manifest, [store], None, STEPPED)
     epochs = [len(outcome.history) for outcome in whole.outcomes]
     assert killed_after(epochs[0] + 1, lambda: fit_head(manifest, [store], out, STEPPED))
     from emo.heads.training.steps import Steps

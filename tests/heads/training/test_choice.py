@@ -42,7 +42,8 @@ def streams(kind, count, seed):
 
 
 def build(fusion="auto", **options):
-    return LinearHead(DIMS, {"emotion": 2}, options=LinearOptions(fusion=fusion, **options))
+    options = LinearOptions(fusion=fusion, penalties=5, **options)
+    return LinearHead(DIMS, {"emotion": 2}, options=options)
 
 
 def _loaded(outcome):

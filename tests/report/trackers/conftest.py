@@ -31,7 +31,8 @@ def tracked(tmp_path_factory):
                 patched.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)
         runs = folder / "runs"
         fit_head(manifest, [store], runs / "fit", options)
-        linear = FitOptions(head="linear", seeds=3, threads=1, streams=("fake/a",))
+        ridge = {"solver": "ridge"}
+        linear = FitOptions("linear", ridge, seeds=3, threads=1, streams=("fake/a",))
         cross_validate(manifest, [store], runs / "folds", linear, by="speaker")
         fit_head(manifest, [store], folder / "exact", linear)
     return folder

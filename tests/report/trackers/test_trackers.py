@@ -82,7 +82,8 @@ def test_a_run_keeps_its_id_and_other_options_have_another(tracked, tmp_path):
 
 def fit(emo, folder, *words):
     return emo("fit-head", folder / "m.csv", "--features", folder / "features", "--head", "linear",
-               "--stream", "fake/a", "--threads", 1, "--out", "runs/x", *words)  # fmt: skip
+               "-o", "solver=ridge", "--stream", "fake/a", "--threads", 1, "--out", "runs/x",
+               *words)  # fmt: skip
 
 
 def test_a_fit_is_reported_and_a_tracker_that_fails_does_not_fail_it(tracked, emo):

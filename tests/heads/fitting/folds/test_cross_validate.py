@@ -19,7 +19,9 @@ from tests.make_batches import learnable, make_manifest, make_store
 
 SESSIONS = [f"s{row // 30}" for row in range(120)]
 QUICK = FitOptions.of(head="mean_pool", epochs=4, learning_rate=1e-2, seeds=2, threads=1)
-LINEAR = FitOptions(head="linear", head_options={"penalties": "3", "fusion": "late"}, threads=1)
+LINEAR = FitOptions(
+    head="linear", head_options={"solver": "ridge", "penalties": "3", "fusion": "late"}, threads=1
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.runs.show import show_run
 from tests.make_batches import learnable, make_manifest, make_store
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 OPTIONS = FitOptions.of(
     head="mean_pool", head_options={"hidden": "8"}, search=2, epochs=2, threads=1
 )
@@ -69,7 +71,7 @@ def test_labels_at_random_score_at_chance(tmp_path):
     labels, tokens = learnable(72, streams=("a",))
     shuffled = np.random.default_rng(0).permutation(labels).tolist()
     manifest, store = made(tmp_path, shuffled, tokens)
-    options = FitOptions("linear", {"penalties": "3"}, search=2, threads=1)
+    options = FitOptions("linear", {"solver": "ridge"}, search=2, threads=1)
     result = cross_validate(manifest, [store], None, options, by="speaker")
     accuracy = result.metrics["mean"]["accuracy"]
     chance = max(np.unique(shuffled, return_counts=True)[1]) / 72

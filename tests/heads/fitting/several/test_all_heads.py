@@ -16,7 +16,8 @@ pytestmark = pytest.mark.usefixtures("without_plots")
 
 def options(*heads, **given):
     given = {"epochs": 2, "threads": 1, **given}
-    late = ["linear.fusion=late"] if len(heads) > 1 and "linear" in heads else ()  # quick
+    own = ("linear.fusion=late", "linear.solver=ridge")  # quick
+    late = own if len(heads) > 1 and "linear" in heads else ()
     words = {"targets": (), "tasks": (), "weights": (), "option": given.pop("option", late)}
     return options_of_heads(given, heads, **words)
 

@@ -17,6 +17,8 @@ from emo.heads.runs.comparing.paired_bootstrap import p_value
 from emo.heads.runs.comparing.records import tables_of
 from tests.heads.conftest import quick
 
+pytestmark = pytest.mark.usefixtures("module_without_plots")
+
 
 @pytest.fixture(scope="module")
 def runs(made, tmp_path_factory):
