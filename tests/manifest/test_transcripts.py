@@ -201,3 +201,36 @@ def test_a_table_that_contradicts_names_says_how_to_leave_these_out(emo, tmp_pat
     assert emo(*words, "--pattern", "{_}")[0] == 0
     labels = read_rows(tmp_path / "manifest.csv").columns["label"]
     assert sorted(set(labels)) == ["Freude", "Trauer"]
+
+
+def numbered(tmp_path, *, names):
+    """Files 1.flac to 12.flac, and a table that numbers its rows beside names in another order."""
+    (tmp_path / "num").mkdir()
+    for k in range(1, 13):
+        (tmp_path / "num" / f"{k}.flac").write_bytes(b"fLaC")
+    order = [k * 7 % 13 for k in range(1, 13)]
+    rows = [["Nr", "Datei", "label"]]
+    rows += [[row, names.format(k), f"l{k}"] for row, k in enumerate(order, start=1)]
+    write(tmp_path / "t.csv", *rows)
+    return ("manifest", "folder", "num", "--transcripts", "t.csv")
+
+
+@pytest.mark.parametrize("names", ["{}.flac", "num/{}.flac", "num\\{}.flac"])
+def test_whole_names_of_files_come_before_numbers_of_rows(emo, tmp_path, names):
+    words = numbered(tmp_path, names=names)
+    code, out, err = emo(*words)
+    assert (code, err) == (0, "")
+    assert "joined with t.csv by 'Datei'" in out
+    rows = read_rows(tmp_path / "manifest.csv").columns
+    assert rows["label"] == [f"l{file.split('/')[1].split('.')[0]}" for file in rows["audio"]]
+
+
+def test_two_columns_that_name_files_differently_are_asked_for(emo, tmp_path):
+    words = numbered(tmp_path, names="{}")
+    code, _, err = emo(*words)
+    assert code == 1
+    assert "the columns 'Nr' ('1') and 'Datei' ('7') name the files differently" in err
+    assert not (tmp_path / "manifest.csv").exists()
+    assert emo(*words, "--on", "Datei")[0] == 0
+    rows = read_rows(tmp_path / "manifest.csv").columns
+    assert rows["label"] == [f"l{file.split('/')[1].split('.')[0]}" for file in rows["audio"]]

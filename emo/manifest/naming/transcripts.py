@@ -1,6 +1,7 @@
 """Join a table of transcripts (or any other columns) to the files of a folder, by file name."""
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -77,7 +78,7 @@ def join_table(
         on: the table's column that names the files; None: it is found by its cells.
     """
     index = FileIndex(rows.origins)
-    key = _key(table, index, base, on, table_path)
+    key = _key(table, index, base, on, table_path, rows.origins)
     table = _with_text(table, key)
     matches = [index.find(cell, base) if cell.strip() else [] for cell in table.columns[key]]
     row_of = _rows_of(matches, table, key, rows.origins, table_path)
@@ -120,13 +121,25 @@ def _with_text(table: TextTable, key: str) -> TextTable:
     return TextTable(renamed, table.origins, table.sha256)
 
 
-def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Path) -> str:
-    """Return the name of the column that names files."""
+def _key(
+    table: TextTable,
+    index: FileIndex,
+    base: str,
+    on: str | None,
+    path: Path,
+    files: Sequence[str],
+) -> str:
+    """Return the name of the column that names files.
+
+    Raises:
+        ManifestError: no column does, or two name the files differently (one may number rows).
+    """
     if on is not None and on in table.columns:
         return on
     if on is not None and on not in _KINDS_OF_NAMES:
         raise ManifestError(plugins.unknown(f"column of {path} for --on", on, table.columns))
     counts = {}
+    named: dict[str, dict[int, int]] = {}
     for name, cells in table.columns.items():
         is_enough = on is not None or name.lower() in _NUMBERS_NAME_FILES
         found = [
@@ -134,6 +147,10 @@ def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Pa
         ]
         alone = {each[0] for each in found if len(each) == 1}
         counts[name] = (len(alone), sum(map(bool, found)), name.lower() in _FILES)
+        rows = [row for row, cell in enumerate(cells) if cell.strip()]
+        named[name] = {
+            row: each[0] for row, each in zip(rows, found, strict=True) if len(each) == 1
+        }
     best = max(counts, key=lambda name: counts[name], default="")
     if not best or not counts[best][1]:
         shown = ", ".join(
@@ -144,7 +161,48 @@ def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Pa
             "Expected names such as anna_1 or happy/anna_1.mp4 (1 may be the number of a row, and "
             "is not taken for 001.mp4); name the column: --on COLUMN"
         )
-    return best
+    rivals = [
+        name
+        for name, found in named.items()
+        if len(found) * 2 >= len(named[best]) and _differ(found, named[best])
+    ]
+    return _exact_one([best, *rivals], table, named, files, path) if rivals else best
+
+
+def _differ(ours: Mapping[int, int], theirs: Mapping[int, int]) -> bool:
+    """Return whether two columns name different files in a row."""
+    return any(ours[row] != theirs[row] for row in ours.keys() & theirs.keys())
+
+
+def _exact_one(
+    names: Sequence[str],
+    table: TextTable,
+    named: Mapping[str, Mapping[int, int]],
+    files: Sequence[str],
+    path: Path,
+) -> str:
+    """Return the only one of some columns whose cells are whole names of files, ``7.flac`` not 7.
+
+    Raises:
+        ManifestError: none or several are.
+    """
+
+    def last(name: str) -> str:
+        return unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2].strip())
+
+    exact = [
+        name
+        for name in names
+        if all(last(table.columns[name][row]) == last(files[k]) for row, k in named[name].items())
+    ]
+    if len(exact) == 1:
+        return exact[0]
+    first = table.columns[names[0]], table.columns[names[1]]
+    cells = [short_repr(each[0]) for each in first]
+    raise ManifestError(
+        f"{path}: the columns {names[0]!r} ({cells[0]}) and {names[1]!r} ({cells[1]}) name the "
+        "files differently, and one of them may number rows; say which names files: --on COLUMN"
+    )
 
 
 def _rows_of(
