@@ -11,10 +11,9 @@ import errno
 import gc
 import os
 import sys
-import warnings
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
@@ -36,12 +35,12 @@ from emo.commands.look import view as cli_view
 from emo.commands.manifest import manifest_app
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
-from emo.errors import EmoError, line_of, system_reason
-from emo.machine.file_code import EditedCodeWarning
+from emo.errors import EmoError, system_reason
 from emo.machine.libraries import EXTRAS, missing_library
 from emo.machine.processor import choose_waiting
 from emo.machine.streams import print_anything
 from emo.machine.table import fit_lines, shown
+from emo.machine.warning_lines import print_warnings_as_lines
 from emo.plugins import error_text, forget_trust, where_in_own_code
 
 app = typer.Typer(
@@ -84,7 +83,7 @@ def main() -> None:
     choose_waiting(sys.argv[1:])
     print_anything()
     forget_trust()
-    warnings.showwarning = _show_warning
+    print_warnings_as_lines()
     # A command leaves with the million objects of its libraries, which Python would search for
     # garbage: half a second with torch.
     atexit.register(gc.freeze)
@@ -115,17 +114,6 @@ def main() -> None:
         fail(f"{where}: {error_text(error)}")
     except KeyboardInterrupt:
         fail("interrupted; what was committed stays", 130)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-    """Print a warning of emo as one line on stderr, and others as Python does."""
-    if issubclass(category, EditedCodeWarning):
-        print(shown(line_of(f"emo: warning: {message}")), file=sys.stderr)
-    else:
-        _python_warning(message, category, *rest, **more)
-
-
-_python_warning = warnings.showwarning
 
 
 def _close_stdout() -> None:

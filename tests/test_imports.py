@@ -55,7 +55,7 @@ ARROWS = {
     "errors": ("", ""),
     "extract": ("", ""),
     "extract.backbone": (
-        "extract.media manifest plugins store.adapted store.recipe",
+        "errors extract.media manifest plugins store.adapted store.recipe",
         "numpy",
     ),
     "extract.backbones": (
@@ -69,7 +69,8 @@ ARROWS = {
     ),
     "extract.executor": ("errors extract.job machine plugins", ""),
     "extract.executors": (
-        "errors extract.executor extract.job extract.models extract.worker plugins store.backend",
+        "errors extract.executor extract.job extract.models extract.worker machine plugins "
+        "store.backend",
         "ray",
     ),
     "extract.faces": ("extract.media extract.models machine", "numpy torch"),

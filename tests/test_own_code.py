@@ -10,6 +10,7 @@ import soundfile
 
 from emo import plugins
 from emo.machine.file_code import EditedCodeWarning, code_files_hash
+from emo.machine.warning_lines import print_warnings_as_lines
 
 LEVEL = '''
 """One token a clip."""
@@ -151,14 +152,15 @@ def test_predictions_and_more_tokens_of_edited_code_are_told(mine, told, tmp_pat
     for words in (predict, extract, ("predict", "run", "0.wav", "--allow-code")):
         lines = told(*words)
         assert lines, words
-        assert all("recipe 'level' were made by level:Level" in line for line in lines)
+        assert all("recipe 'level': the code of level:Level was edited" in line for line in lines)
     assert told(*predict, "--features", "f") == [], "stored tokens are those of the fit"
 
     turned = "{k: -v for k, v in super().forward(batch).items()}"
     mine(factor="FACTOR = 2", heads=HEAD.replace("super().forward(batch)", turned))
     lines = told(*predict, "--features", "f")
     assert len(lines) == 1
-    assert "run was fitted with the head heads:Mine" in lines[0]
+    assert "run: the code of its head heads:Mine was edited since it was fitted" in lines[0]
+    assert lines[0].endswith("its predictions are wrong: fit it again")
 
 
 def test_a_store_of_edited_code_is_told_to_a_run(mine, told, tmp_path):
@@ -198,9 +200,10 @@ def test_hashes_of_sessions_and_of_earlier_versions_are_no_edit():
             (f"{FILES_MARK}1", None),
             (3, f"{FILES_MARK}1"),
         ):
-            warn_if_edited("it", was, now)
-    with pytest.warns(EditedCodeWarning, match="it, whose code was edited since"):
-        warn_if_edited("it", f"{FILES_MARK}1", f"{FILES_MARK}2")
+            warn_if_edited("it", "mend it", was, now)
+    for was in (f"{FILES_MARK}1", f"{FILES_MARK}1 or {FILES_MARK}2"):
+        with pytest.warns(EditedCodeWarning, match="it .comments do not count.. mend it"):
+            warn_if_edited("it", "mend it", was, f"{FILES_MARK}2")
     assert not plugins.is_importable(type("Cell", (), {}))
 
 
@@ -258,3 +261,74 @@ def test_what_a_class_lacks_is_told_with_the_file_of_the_contract(mine, emo, tmp
     _, _, err = emo("extract", "m.csv", "--backbone", "level:Level")
     assert "class Level lacks tiny; the contract is emo.extract.backbone (" in err
     assert "emo/extract/backbone.py)" in err
+
+
+def test_what_made_the_tokens_counts_not_what_planned_or_began_the_store(mine, told, emo, tmp_path):
+    three_clips(tmp_path)
+    extract = ("extract", "m.csv", "--backbone", "level:Level", "--out", "f")
+    fit = ("fit-head", "m.csv", "--features", "f", "--head", "mean_pool", "--epochs", "1")
+    predict = ("predict", "run", "--manifest", "m.csv", "--allow-code", "--out", "p.csv")
+    mine(level=LEVEL, factor="FACTOR = 2")
+    assert told(*extract, "--executor", "slurm", "--dry-run") == []
+    mine(factor="FACTOR = 4")
+    assert emo("job", "run", "f/.jobs/0001", "--allow-code")[0] == 0
+    assert told(*fit, "--out", "run") == []
+    assert told(*predict) == [], "the code that made the tokens"
+    assert told(*extract) == []
+    mine(factor="FACTOR = 2")
+    assert told(*predict), "the edit was undone after the tokens were made"
+    assert told(*extract)
+
+
+def test_a_store_of_mixed_code_is_told_by_each_fit(mine, told, emo, tmp_path):
+    three_clips(tmp_path)
+    rows = (tmp_path / "m.csv").read_text().splitlines()
+    (tmp_path / "half.csv").write_text("\n".join(rows[:7]))
+    fit = ("fit-head", "m.csv", "--features", "f", "--head", "mean_pool", "--epochs", "1")
+    mine(level=LEVEL, factor="FACTOR = 2")
+    told("extract", "half.csv", "--backbone", "level:Level", "--out", "f")
+    mine(factor="FACTOR = 4")
+    assert told("extract", "m.csv", "--backbone", "level:Level", "--out", "f")
+    _, out, _ = emo(*fit, "--out", "run")
+    said = "recipe 'level': the code of level:Level was edited between its tokens"
+    assert said in " ".join(out.split())
+    for factor in (2, 4):
+        mine(factor=f"FACTOR = {factor}")
+        assert told("predict", "run", "--manifest", "m.csv", "--allow-code", "--out", "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ('version="2"', "version: expected a whole number"),
+        ('facts={"a": {1, 2}}', "set is not JSON serializable"),
+        ("weights=3", "weights: "),
+    ],
+)
+def test_a_recipe_that_no_store_could_read_again_is_refused_before(
+    mine, emo, tmp_path, fault, said
+):
+    three_clips(tmp_path)
+    mine(level=LEVEL, factor="FACTOR = 2")
+    extract = ("extract", "m.csv", "--backbone", "level:Level", "--out", "f")
+    assert emo(*extract)[0] == 0
+    mine(level=LEVEL.replace("asdict(options))", f"asdict(options), {fault})"))
+    code, _, err = emo(*extract, "--as", "typo")
+    assert (code, "the recipe of Level (" in err, "level.py) cannot be stored: " in err) == (
+        1, True, True,
+    )  # fmt: skip
+    assert said in err
+    assert sorted(path.name for path in (tmp_path / "f").iterdir() if path.is_dir()) == [
+        ".jobs", "level",
+    ]  # fmt: skip
+    assert emo("store", "ls", "f")[0] == 0
+
+
+def test_workers_say_warnings_in_a_line_and_leave_those_of_others(capsys):
+    with warnings.catch_warnings(record=True) as others:
+        warnings.simplefilter("always")
+        print_warnings_as_lines()
+        warnings.warn("an edit\nof \x1b[2K code", EditedCodeWarning, stacklevel=1)
+        warnings.warn("theirs", FutureWarning, stacklevel=1)
+    assert capsys.readouterr().err == "emo: warning: an edit\\nof \\x1b[2K code\n"
+    assert [str(each.message) for each in others] == ["theirs"]

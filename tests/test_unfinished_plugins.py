@@ -1,10 +1,13 @@
 """Plugins whose file is unfinished or fails: one line for them, and the others go on."""
 
+import inspect
+
 import pytest
 
 import emo as package
 from emo import plugins
 from emo.commands.flags import executor_options
+from emo.datasets.dataset import Dataset
 
 ROOMS = {
     "heads": plugins.HEADS,
@@ -79,7 +82,11 @@ def test_an_unfinished_data_set_is_named_with_what_it_lacks(emo, plugin_file, tm
     file = plugin_file("datasets", "bds", text)
     code, out, err = emo("list", "datasets")
     assert (code, err, "meld" in out) == (0, "", True)
-    said = f"{file}: class D lacks read, stated, card, see the contract"
+    contract = inspect.getsourcefile(Dataset)
+    said = (
+        f"{file}: class D lacks read, stated, card; the contract is emo.datasets.dataset "
+        f"({contract})"
+    )
     assert f"It cannot be used: {said}" in out
     for words in (["list", "datasets", "bds"], ["dataset", "bds", "."]):
         code, _, err = emo(*words)

@@ -78,7 +78,10 @@ class _ResumeCommand(SectionedCommand):
 @job_app.command(
     cls=_ResumeCommand,
     epilog=examples(
-        "emo job resume features", "emo job resume features --executor local --workers 2"
+        "emo job resume features",
+        "emo job resume features --executor local --workers 2",
+        more="Clips that failed are done: the same `emo extract` as before with --retry-failed "
+        "tries them again.",
     ),
 )
 @with_executor_options
@@ -106,15 +109,9 @@ def resume(
     jobs: Jobs = None,
     allow_host: AllowHost = [],
     allow_code: AllowCode = False,
-    retry_failed: Annotated[bool, Option("--retry-failed", hidden=True)] = False,
     **executor_options: Any,
 ) -> None:
     """Run the parts of a job that still lack clips."""
-    if retry_failed:
-        raise typer.BadParameter(
-            "--retry-failed: this command goes on with clips that a job has not tried; the same "
-            "`emo extract` as before, with --retry-failed, plans a job of the failed ones"
-        )
     resume_job(
         job, jobs, executor=executor, workers=workers, words=option,
         options=given_options(executor_options), is_dry_run=dry_run,

@@ -49,6 +49,7 @@ The main calls, made by hand:
     [{'audio': array([[0.5]], dtype=float32)}]
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -57,6 +58,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from emo import plugins
+from emo.errors import OptionError, StoreError
 from emo.extract.media import Media, Needs
 from emo.manifest import Manifest
 from emo.store.adapted import NOTHING_SEEN, SeenClips
@@ -127,11 +129,27 @@ def recipe_of(kind: "type[Backbone]", options: Any) -> Recipe:
     may have edited what changes no numbers.
     """
     recipe = kind.recipe(options)
+    if not kind.__module__.startswith("emo."):
+        _expect_storable(recipe, kind)
     if (code := plugins.code_hash(kind)) is not None:
         return replace(recipe, code=code)
     if (code := plugins.code_files_hash(kind)) is not None:
         return replace(recipe, facts={**recipe.facts, "code": code})
     return recipe
+
+
+def _expect_storable(recipe: Recipe, kind: type) -> None:
+    """Check that a store takes a recipe of somebody's class.
+
+    Raises:
+        OptionError: it holds what is no JSON, or a value of another type than a recipe has.
+    """
+    try:
+        Recipe.from_json(recipe.to_json())
+    except (StoreError, TypeError, ValueError, AttributeError) as error:
+        where = f"{kind.__qualname__} ({inspect.getsourcefile(kind) or 'a session'})"
+        what = str(error).removeprefix("not a recipe: ")
+        raise OptionError(f"the recipe of {where} cannot be stored: {what}") from error
 
 
 OURS = BackboneCard("ours", "Apache-2.0", "none")

@@ -14,12 +14,13 @@ from emo.extract.executor import (
 )
 from emo.extract.executors._parts import ClaimedParts
 from emo.extract.executors.local import run_supervised
+from emo.extract.job.already_queued import refuse_queued
 from emo.extract.job.files.claims import Claims
 from emo.extract.job.files.parts_file import part_numbers
 from emo.extract.job.folder import JobError, JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_parts
 from emo.extract.job.ownership import expect_consent, sign
-from emo.extract.job.paths import mark_submitted, typed
+from emo.extract.job.paths import is_submitted, mark_submitted, typed
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
@@ -76,6 +77,8 @@ def resume(
         )
     missing = list(missing_parts(folder))
     parts = [each.part for each in missing]
+    if runner.is_scheduler and not is_dry_run and not is_submitted(folder.path):
+        refuse_queued(folder.path.parent, [folder.part(number) for number in parts])
     if not parts or (is_dry_run and not runner.is_scheduler):
         return ResumeReport(folder, parts, JobReport())
     if runner.is_scheduler:  # its tasks start later, and go by the job folder

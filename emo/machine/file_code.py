@@ -48,24 +48,19 @@ def code_files_hash(kind: type) -> str | None:
     return f"{FILES_MARK}{digest.hexdigest()[:16]}"
 
 
-def warn_if_edited(what: str, was: object, now: object) -> None:
+def warn_if_edited(what: str, mend: str, was: object, now: object) -> None:
     """Warn, once in a process, if two hashes of :func:`code_files_hash` differ.
 
     Args:
-        what: what the code made, and whose code it is, such as ``the tokens of recipe 'mine' were
-            made by mine:Mine``.
+        what: whose code was edited since when.
+        mend: what follows, and what to do.
         was: the hash then; None or of another kind: unknown, which is no difference.
         now: the hash now.
     """
     if was != now and all(
         isinstance(each, str) and each.startswith(FILES_MARK) for each in (was, now)
     ):
-        warnings.warn(
-            f"{what}, whose code was edited since. If the edit changes its numbers, results are "
-            "wrong: raise the version (of a backbone), or make them again",
-            EditedCodeWarning,
-            stacklevel=1,
-        )
+        warnings.warn(f"{what} (comments do not count). {mend}", EditedCodeWarning, stacklevel=1)
 
 
 def _files(module: ModuleType) -> dict[str, str]:

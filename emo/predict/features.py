@@ -139,7 +139,7 @@ def check_recipes(run: Run, store: Store, path: str) -> None:
                 f"{path}: recipe {name!r} differs from the run's: "
                 f"{'; '.join(recipe.differences(found.recipe))}"
             )
-        recipe.warn_if_edited(found.recipe, name)
+        recipe.warn_if_edited(recipe.facts.get("code"), found.code, name)
 
 
 def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, str]:

@@ -179,15 +179,20 @@ class Recipe:
             f"{other.version}, which may make other numbers"
         )
 
-    def warn_if_edited(self, other: "Recipe", name: str) -> None:
-        """Warn if the files of the backbone were edited between two recipes of one fingerprint.
+    def warn_if_edited(self, was: object, now: object, name: str) -> None:
+        """Warn if the files of the backbone were edited between two makings of tokens.
 
         Args:
-            other: the recipe that the backbone makes now, or another one of the same name.
+            was: hash of the code that made some tokens; None: not known.
+            now: hash of the code that makes, or made, others.
             name: name of the recipe in the store.
         """
-        made = f"the tokens of recipe {name!r} were made by {self.backbone}"
-        warn_if_edited(made, self.facts.get("code"), other.facts.get("code"))
+        what = f"recipe {name!r}: the code of {self.backbone} was edited since its tokens were made"
+        mend = (
+            "If the edit changes numbers, tokens of both are mixed: raise version= in its Recipe "
+            "and extract with --as NAME"
+        )
+        warn_if_edited(what, mend, was, now)
 
     def differences(self, other: "Recipe") -> list[str]:
         """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.

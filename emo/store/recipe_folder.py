@@ -2,7 +2,7 @@
 
 import bisect
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from emo.store.part.zip import GoneError
 from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe, joined_versions
 from emo.store.recipe_parts import RecipeParts
 
+_MOST_CODES = 500
+"""Largest number of parts that are asked for the code that made them."""
 _NEAR_IDS = 1000
 """Largest number of ids among which an error message looks for a similar one; among a million that
 would take a minute."""
@@ -99,11 +101,27 @@ class RecipeFolder:
 
         Where parts differ, the values are joined by " or ".
         """
+        return joined_versions(self._versions_of(self.part_paths[:16]))
+
+    @property
+    def code(self) -> str | None:
+        """Hash of the code of one's own that computed the tokens; None: it is not known.
+
+        Where parts differ, because the code was edited between them, the values are joined by
+        " or ". Of many parts :data:`_MOST_CODES`, evenly from all, are asked.
+        """
+        if not self.recipe.is_own_code:
+            return None
+        paths = self.part_paths[:: -(-len(self.part_paths) // _MOST_CODES) or 1]
+        return joined_versions(self._versions_of(paths)).get("code")
+
+    def _versions_of(self, paths: Iterable[Location]) -> list[dict[str, str]]:
+        """Return the versions that parts record, without those that cannot be read."""
         found = []
-        for path in self.part_paths[:16]:
+        for path in paths:
             with suppress(StoreError):  # damaged, or replaced in the meantime: others tell as much
                 found.append(self.parts.open(path).versions)
-        return joined_versions(found)
+        return found
 
     @property
     def seen(self) -> SeenClips:

@@ -185,4 +185,4 @@ def _compare(folder: RecipeFolder, wanted: Recipe) -> None:
             f"{wanted.fingerprint}: {'; '.join(differences)}. Repeat the options it was built "
             "with, or add --as NAME to keep both."
         )
-    stored.warn_if_edited(wanted, folder.path.name)
+    stored.warn_if_edited(folder.code, wanted.facts.get("code"), folder.path.name)

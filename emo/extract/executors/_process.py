@@ -11,6 +11,7 @@ from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.models.device import BrokenDevice
 from emo.extract.worker.signals import stop_on_signals
+from emo.machine.warning_lines import print_warnings_as_lines
 from emo.store.backend.location import Location
 
 
@@ -29,6 +30,7 @@ def serve(
     from emo.extract.worker.open_worker import open_worker  # torch, which the parent spares
 
     plugins.trust(*trusted)
+    print_warnings_as_lines()
     parent = _Parent(pipe)
     with stop_on_signals() as is_stop_requested:
 

@@ -74,5 +74,6 @@ def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
     return (
         f"{clips:,} of these clips {verb} in Slurm's queue already: job folder {path}, Slurm job "
         f"{ids}, tasks {tasks}. To see its state: emo job status {path}. To do what it lacks "
-        f"when it has ended: emo job resume {path}. To submit the clips twice: --anyway"
+        f"when it has ended: emo job resume {path}. To submit the clips twice: emo extract "
+        "--anyway"
     )

@@ -98,6 +98,20 @@ def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:
     )
 
 
+def failed_clips(store: Store, part: PartPlan) -> frozenset[str]:
+    """Return the ids of a part's clips that a recipe records as failed, and that are not to do.
+
+    A clip that failed before and is tried again by this job is to do.
+    """
+    found = set[str]()
+    for name, wanted in part.todo.items():
+        recipe = work_of_recipe(store, name)
+        failures = recipe.failures
+        lost = wanted.ids & failures.keys() if failures else frozenset()
+        found |= lost - still_missing(recipe, wanted) if lost else frozenset()
+    return frozenset(found)
+
+
 def work_of_recipe(store: Store, name: str) -> RecipeFolder:
     """Return the folder of a recipe that existed when the job was planned.
 

@@ -70,7 +70,7 @@ class Request:
                 f"recipe {self.name!r}: this machine's {self.plugin} would make other numbers than "
                 f"planned: {'; '.join(differences)}. Use the same weights and version everywhere."
             )
-        self.recipe.warn_if_edited(now, self.name)
+        self.recipe.warn_if_edited(self.recipe.facts.get("code"), now.facts.get("code"), self.name)
         return kind.load(options, device=device)
 
 

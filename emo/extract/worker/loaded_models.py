@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from emo import plugins
 from emo.extract.backbone import Backbone
 from emo.extract.job.request import Job, Request
 from emo.extract.media import Needs
@@ -32,6 +33,8 @@ class LoadedModels:
         self._job, self._meter = job, meter
         self.backbones: dict[str, Backbone] = {}
         """Recipe name -> loaded backbone."""
+        self.codes: dict[str, str] = {}
+        """Recipe name -> hash of the code of the recipe's backbone, if it is no part of emo."""
         self.needs: dict[str, Needs] = {}
         """Recipe name -> what the recipe's backbone needs of the decoder."""
         self.stretch_seconds: dict[str, float | None] = {}
@@ -96,6 +99,8 @@ class LoadedModels:
 
     def _built(self, request: Request) -> Backbone:
         backbone = request.load(self._job.device)
+        if code := plugins.code_files_hash(type(backbone)):
+            self.codes[request.name] = code
         if isinstance(backbone, Model):
             more = MORE_ROWS_ON_A_GPU if self.is_on_gpu else 1
             backbone.row_count = self._job.batch_size or backbone.row_count * more

@@ -200,9 +200,10 @@ class Worker:
         )
 
     def _writer(self, part: PartPlan, name: str) -> PartWriter:
-        folder = self.store.recipes[name]
+        folder, codes = self.store.recipes[name], self.models.codes
+        code = {"code": codes[name]} if name in codes else {}
         return PartWriter(folder.path, folder.recipe, attempt=part.todo[name].attempt,
-                          versions=self.versions)  # fmt: skip
+                          versions={**self.versions, **code})  # fmt: skip
 
 
 def _written_bytes(writers: Iterable[PartWriter]) -> int:

@@ -106,6 +106,7 @@ def load_clips(
     by_speaker = speaker_streams(sources, options, scalings)
     check_by_speaker(by_speaker, manifest.clips)
     tasks = tasks_of_targets(manifest, options.targets, options.tasks)
+    notes += _notes_on_code(sources)
     notes += [*_notes_on_classes(manifest, tasks), *_notes_on_numbers(manifest, tasks)]
     annotated = _annotated(manifest, tasks)
     manifest = replace(manifest, clips=with_turns(manifest.clips))  # before clips are left out
@@ -210,6 +211,21 @@ def _told_task(manifest: Manifest, name: str) -> str:
     if fault:
         raise FitError(f"{manifest.path}: {fault}")
     return task
+
+
+def _notes_on_code(sources: Sequence[StreamSource]) -> list[str]:
+    """Return a note for each recipe whose tokens were made by code of one's own and edits of it."""
+    codes = {
+        (folder.path.name, folder.recipe.backbone): folder.code
+        for source in sources
+        for folder in source.folders
+    }
+    return [
+        f"recipe {name!r}: the code of {backbone} was edited between its tokens; if the edit "
+        "changed numbers, extract them again with --as NAME"
+        for (name, backbone), code in codes.items()
+        if code and " or " in code
+    ]
 
 
 def _notes_on_classes(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,8 @@ class Run:
             scalings = {stream: scaling_of_tensors(tensors, stream) for stream in dims}
             _check_scalings(scalings, dims)
             recipes = {
-                recipe: Recipe.from_json(value) for recipe, value in document["recipes"].items()
+                recipe: _with_code(Recipe.from_json(value), document, recipe)
+                for recipe, value in document["recipes"].items()
             }
             _check_recipes(recipes, dims)
         except (KeyError, ValueError, RuntimeError, StoreError) as error:
@@ -269,7 +270,10 @@ def check_code(path: Path, document: Mapping[str, Any], kind: type[Head]) -> Non
     """
     was, now = document["head"].get("code"), plugins.code_hash(kind)
     warn_if_edited(
-        f"{path} was fitted with the head {document['head']['name']}", was, code_files_hash(kind)
+        f"{path}: the code of its head {document['head']['name']} was edited since it was fitted",
+        "If the edit changes what the head computes, its predictions are wrong: fit it again",
+        was,
+        code_files_hash(kind),
     )
     is_of_file = was is None or was.startswith(FILES_MARK)
     if not is_of_file and now is not None and was != now:
@@ -313,6 +317,17 @@ def _check_scalings(scalings: Mapping[str, Scaling], dims: Mapping[str, int]) ->
                     f"the {name} of {stream} has shape {tuple(tensor.shape)}, expected "
                     f"({dims[stream]},)"
                 )
+
+
+def _with_code(recipe: Recipe, document: Mapping[str, Any], name: str) -> Recipe:
+    """Return a recipe with the hash of the code that made the tokens which the run was fitted on.
+
+    Its own says what code the store was begun with.
+    """
+    made_with = document.get("made_with")
+    versions = made_with.get(name) if isinstance(made_with, dict) else None
+    code = versions.get("code") if isinstance(versions, dict) else None
+    return replace(recipe, facts={**recipe.facts, "code": code}) if code else recipe
 
 
 def _check_recipes(recipes: Mapping[str, Recipe], dims: Mapping[str, int]) -> None:

@@ -223,7 +223,8 @@ def document_of(result: FitResult) -> dict[str, Any]:
         },
         "made_with": {
             source.name.partition("/")[0]: joined_versions(
-                folder.versions for folder in source.folders
+                {**folder.versions, **({"code": folder.code} if folder.code else {})}
+                for folder in source.folders
             )
             for source in result.data.sources
         },

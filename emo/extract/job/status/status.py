@@ -10,7 +10,7 @@ from emo.extract.job.files.claims import live_workers
 from emo.extract.job.folder import JobFolder, open_job
 from emo.extract.job.journal import is_at_work
 from emo.extract.job.logs import LogFacts, log_facts
-from emo.extract.job.missing import missing_parts, work_of_recipe
+from emo.extract.job.missing import failed_clips, missing_parts
 from emo.extract.job.paths import is_submitted, short, typed
 from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
@@ -62,11 +62,10 @@ class Status:
         parts, left = len(self.folder.parts), sum(self.missing.values())
         waiting = len(self.missing) - len(self.running)
         done = self.clips - left
-        failed = min(self.failed, done)  # an earlier failure that is tried again is to do
         rows = [
             ("parts", f"{parts:,}: {parts - len(self.missing):,} done, "
              f"{len(self.running):,} running, {waiting:,} to do"),
-            ("clips", f"{self.clips:,}: {done:,} done ({failed:,} of them failed), "
+            ("clips", f"{self.clips:,}: {done:,} done ({self.failed:,} of them failed), "
              f"{left:,} to do"),
             ("rate", _rate(self.logs.clips_per_second, left, bool(self.running or self.queued))),
         ]  # fmt: skip
@@ -116,9 +115,11 @@ def status(path: Location | str, jobs: Location | None = None) -> Status:
     """
     folder = open_job(path, jobs)
     missing = {each.part: each.clips for each in missing_parts(folder)}
-    ids: set[str] = set()
+    ids, failed = set[str](), set[str]()
+    store = None if folder.job.files else Store(folder.job.store)
     for part in folder.all_parts():
         ids.update(clip.id for clip in part.clips)
+        failed |= failed_clips(store, part) if store else set()
     logs = log_facts(folder.logs)
     states = task_states(folder.path)
     journals = folder.journals()
@@ -128,7 +129,7 @@ def status(path: Location | str, jobs: Location | None = None) -> Status:
         missing=missing,
         running=_running(folder, states) & missing.keys(),
         queued=Counter((states or {}).values()),
-        failed=sum(logs.reasons.values()) if folder.job.files else _failed(folder, ids),
+        failed=len(failed) if store else sum(logs.reasons.values()),
         deaths=sum(journal.seen() for journal in journals.values()),
         logs=logs,
         workers=live_workers(folder.path),
@@ -157,13 +158,6 @@ def watch(
         if found.is_over:
             return found
         time.sleep(seconds)
-
-
-def _failed(folder: JobFolder, ids: set[str]) -> int:
-    """Count the clips of a job that the store records as failed."""
-    store = Store(folder.job.store)
-    recipes = [work_of_recipe(store, request.name) for request in folder.job.requests]
-    return len({clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids})
 
 
 def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
