@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emo.errors import EmoError, plural
+from emo.errors import EmoError, FitError, plural
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.speakers import Speakers
 from emo.heads.data.targets import Target
 from emo.heads.runs.chunks import chunk_numbers
+from emo.heads.runs.clips_file import read_clip_ids
 from emo.heads.runs.predictions import probability_columns
 from emo.heads.runs.run import Run, stored_tokens
 from emo.manifest import Clip, Manifest
@@ -162,7 +163,7 @@ def predict_clips(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))
     )
-    notes = (*notes, *_notes_on_absent(lacking))
+    notes = (*notes, *_notes_on_absent(lacking), *notes_on_fitted(run, [c.id for c in clips]))
     return Predicted(run, clips, tables, absent, failures, reasons, notes)
 
 
@@ -199,6 +200,19 @@ def _in_chunks(
         table = np.concatenate([found[target.name] for _, found in parts])
         tables[target.name] = table if target.task == "pairs" else table[order]
     return tables
+
+
+def notes_on_fitted(run: Run, ids: Sequence[str]) -> list[str]:
+    """Return a line on the clips that the run was fitted on, whose scores would be too high."""
+    try:
+        known = read_clip_ids(run.path)
+    except FitError:  # a run of an earlier version has no list
+        return []
+    counts = {name: len(known.get(name, frozenset()) & set(ids)) for name in ("train", "val")}
+    told = [f"{count:,} {name}" for name, count in counts.items() if count]
+    if not told:
+        return []
+    return [f"the run was fitted on {' and '.join(told)} of these {plural(len(ids), 'clip')}"]
 
 
 def _notes_on_absent(lacking: Mapping[str, np.ndarray]) -> list[str]:

@@ -1,7 +1,7 @@
 """`emo score`: score a file, a run, or all files and runs in a folder, and rank them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emo.errors import EmoError, ScoreError
@@ -13,6 +13,7 @@ from emo.score.choose import allowed_classes, classes_of_runs, metric_for, usual
 from emo.score.conversations import score_conversations
 from emo.score.listing import FILE_ENDINGS, is_scored_folder, other_folders, predictions_in
 from emo.score.metrics import Metric, find_metric
+from emo.score.own_splits import gold_of_run, split_note
 from emo.score.readers.alpro import read_answers
 from emo.score.readers.answers import IDS, find_column
 from emo.score.readers.columns import ColumnsRead, prediction_column
@@ -82,6 +83,9 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
     if gold is None:
         raise next(each for each in golds.values() if isinstance(each, EmoError))
+    every = gold
+    if is_one and is_run(path):
+        gold = gold_of_run(path, gold, options.target, options.split)
     name = options.metric or usual_metric(paths, gold, options.target)
     metric = find_metric(name)
     if options.metric is None and not options.classes:
@@ -89,10 +93,14 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     if is_one:
         metric = metric_for(path, gold, metric, options.target)
         check_gold(gold, metric, name, options.classes)
-        results = [_scored(path, str(path), gold, metric, options)]
+        scored = _scored(path, str(path), gold, metric, options)
+        results = [_noted(scored, path, every, gold, options)]
     else:
         check_gold(gold, metric_for(None, gold, metric, options.target), name, options.classes)
-        results = [_tried(each, golds[each], metric, name, options) for each in paths]
+        results = [
+            _noted(_tried(each, golds[each], metric, name, options), each, every, every, options)
+            for each in paths
+        ]
     ranked = ranked_results(results, metric.headline, metric.sign)
     unit = "dialogues" if gold.conversations else "clips"
     count = len(gold.conversations) or len(gold.cells)
@@ -173,11 +181,18 @@ def _golds_of(
                 read[key] = read_gold(
                     gold_path, columns=options.columns or {}, split=options.split, target=target,
                     has_our_ids=is_run(path), renamed=renamed, by=options.by,
+                    may_lack_splits=is_run(path) and len(paths) == 1,
                 )  # fmt: skip
             except EmoError as error:
                 read[key] = error
         golds[path] = read[key]
     return golds
+
+
+def _noted(result: Scored, path: Path, every: Gold, scored: Gold, options: ScoreOptions) -> Scored:
+    """Add the note on the clips that a run was fitted on to its result."""
+    note = "" if result.error else split_note(path, every, scored, options.target)
+    return replace(result, notes=(*result.notes, note)) if note else result
 
 
 def _tried(

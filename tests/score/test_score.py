@@ -1,12 +1,14 @@
 """Anybody's predictions, a teacher's folder, and what is said of files that cannot be scored."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 
 import pytest
 
+from tests.make_batches import learnable, make_store
 from tests.score.make import write
 
 GOLD = [("a", "joy"), ("b", "fear"), ("c", "joy")]
@@ -223,3 +225,59 @@ def test_folders_that_are_no_runs_are_named(emo, gold, tmp_path):
     assert (code, "2 folders not read: eve, two; move" in out) == (0, True), out + err
     document = json.loads(emo("score", folder, "--gold", gold, "--json")[1])
     assert document["folders_not_read"] == ["eve", "two"]
+
+
+def test_a_run_that_cut_its_own_test_is_scored_on_it(emo, tmp_path):
+    labels, tokens = learnable(60, streams=("a",))
+    make_store(tmp_path / "f", tokens)
+    rows = [(f"c{row}", "x", label) for row, label in enumerate(labels)]
+    write(tmp_path / "m.csv", "id,text,label", *rows)
+    fit = ("fit-head", "m.csv", "--features", "f", "--head", "mean_pool", "--epochs", "1")
+    assert emo(*fit, "--out", "r")[0] == 0
+    inside = json.loads((tmp_path / "r/run.json").read_text())["metrics"]
+
+    def scored(*more):
+        code, out, err = emo("score", "r", "--gold", "m.csv", *more, "--json")
+        assert code == 0, err
+        document = json.loads(out)
+        return document["clips"], document["results"][0]["scores"]["weighted_f1"]
+
+    tested = scored()
+    assert tested == scored("--split", "test")
+    assert tested[1] == pytest.approx(inside["test"]["mean"]["weighted_f1"], abs=1e-4)
+    assert scored("--split", "val")[1] == pytest.approx(
+        inside["val"]["mean"]["weighted_f1"], abs=1e-4
+    )
+    every = scored("--split", "all")
+    assert (every[0], tested[0] < 20) == (60, True)
+    assert every[1] != tested[1]
+    _, out, _ = emo("score", "r", "--gold", "m.csv")
+    assert "m.csv has no splits, so the run's own test is scored" in out
+    _, out, _ = emo("score", "r", "--gold", "m.csv", "--split", "all")
+    assert "the run was fitted on" in out
+    assert "of these 60 clips" in out
+    (tmp_path / "runs").mkdir()
+    for name in "ab":
+        shutil.copytree(tmp_path / "r", tmp_path / "runs" / name)
+    _, out, _ = emo("score", "runs", "--gold", "m.csv")
+    assert out.count("the run was fitted on") == 2
+    predict = ("predict", "r", "--manifest", "m.csv", "--features", "f", "--out", "p.csv")
+    assert "the run was fitted on" in emo(*predict)[1]
+    code, _, err = emo("score", "p.csv", "--gold", "m.csv", "--split", "test")
+    assert (code, "expected a column split" in err) == (1, True)
+
+
+def test_splits_of_gold_come_before_those_of_a_run(emo, tmp_path):
+    labels, tokens = learnable(30, streams=("a",))
+    make_store(tmp_path / "f", tokens)
+    splits = ["train"] * 15 + ["val"] * 9 + ["test"] * 6
+    rows = [(f"c{row}", "x", label, splits[row]) for row, label in enumerate(labels)]
+    write(tmp_path / "m.csv", "id,text,label,split", *rows)
+    fit = ("fit-head", "m.csv", "--features", "f", "--head", "mean_pool", "--epochs", "2")
+    assert emo(*fit, "--out", "r")[0] == 0
+    _, out, _ = emo("score", "r", "--gold", "m.csv")
+    assert "on 6 clips of split test in m.csv" in out
+    assert "the run" not in out
+    write(tmp_path / "new.csv", "id,text,label", *[row[:3] for row in rows[-6:]])
+    _, out, _ = emo("score", "r", "--gold", "new.csv")
+    assert "on 6 clips of split test in new.csv" in out

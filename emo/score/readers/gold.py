@@ -83,7 +83,7 @@ class Gold:
 def read_gold(
     path: Path, *, columns: Mapping[str, str], split: str | None, target: str | None = None,
     has_our_ids: bool = False, renamed: Mapping[str, str] = MappingProxyType({}),
-    by: str | None = None,
+    by: str | None = None, may_lack_splits: bool = False,
 ) -> Gold:  # fmt: skip
     """Read the gold labels of a file.
 
@@ -96,6 +96,7 @@ def read_gold(
         renamed: renamed columns that the run was fitted with on this manifest: our name -> the
             file's; a column that ``columns`` gives keeps its name.
         by: column by whose values the scores are split; None: none.
+        may_lack_splits: whether all clips are read of a table without splits, whatever ``split``.
 
     Raises:
         ScoreError: the file cannot be read, has no such label, or has no splits to choose from.
@@ -109,7 +110,10 @@ def read_gold(
     typed = set(columns.values())
     left = {ours: theirs for ours, theirs in renamed.items() if typed.isdisjoint((ours, theirs))}
     rows = rename(read_table(path), left, path)
-    split = chosen_split(rows, path, split)
+    if not may_lack_splits or "split" in rows.columns:
+        split = chosen_split(rows, path, split)
+    else:
+        split = ALL
     if "gold_id" not in columns and _MEDIA & rows.columns.keys():
         names = {name.lower() for name in rows.columns}
         if has_our_ids or "id" in rows.columns or not names & set(IDS):
