@@ -12,8 +12,6 @@ from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.presets import PRESETS
 from tests.make_batches import make_manifest, make_store
 
-pytestmark = pytest.mark.usefixtures("module_without_plots")
-
 ROOT = Path(__file__).parents[2]
 CLIPS = 36
 SPLITS = ["train"] * 20 + ["val"] * 8 + ["test"] * 8

@@ -109,41 +109,44 @@ def spoken(tmp_path_factory):
     return dataclasses.replace(manifest, clips=clips), store
 
 
-def test_emotions_and_pairs_are_learnt_together(spoken, tmp_path):
+@pytest.fixture(scope="module")
+def learnt(spoken, tmp_path_factory):
+    """A fit of emotions and pairs together."""
     manifest, store = spoken
     options = dataclasses.replace(QUICK, target=("label", "cause"), tasks={"cause": "pairs"})
-    result = fit_head(manifest, [store], tmp_path / "run", options)
+    return fit_head(manifest, [store], tmp_path_factory.mktemp("learnt") / "run", options)
+
+
+def test_emotions_and_pairs_are_learnt_together(spoken, learnt):
+    manifest, store = spoken
+    result, out = learnt, learnt.out
     assert result.metrics["test"]["mean"]["weighted_f1"] > 0.6
     pairs = result.all_metrics["cause"]["test"]
     assert pairs["clips"] == 10 * 16
     assert pairs["mean"]["weighted_f1"] > 0.5
     assert pairs["majority"]["weighted_f1"] == 0
     assert pairs["interval"]["weighted_f1"][0] <= pairs["mean"]["weighted_f1"]
-    table = pd.read_csv(tmp_path / "run" / "predictions-cause.csv", keep_default_na=False)
+    table = pd.read_csv(out / "predictions-cause.csv", keep_default_na=False)
     assert list(table)[:5] == ["id", "cause_id", "dialogue", "split", "seed"]
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["targets"][1]["task"] == "pairs"
+    assert json.loads((out / "run.json").read_text())["targets"][1]["task"] == "pairs"
     assert "joint on fake/a -> cause" in result.table()
-    run = Run.load(tmp_path / "run")
+    run = Run.load(out)
     ids = [clip.id for clip in manifest.clips if clip.split == "test"]
     found = run.predict({"fake/a": Store(store).read("fake/a", ids)})
     expected = result.predictions[result.predictions["split"] == "test"].filter(like="p_")
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_predictions_of_a_manifest_are_a_table_for_each_target(spoken, tmp_path):
+def test_predictions_of_a_manifest_are_a_table_for_each_target(spoken, learnt, tmp_path):
     manifest, store = spoken
-    options = dataclasses.replace(QUICK, target=("label", "cause"), tasks={"cause": "pairs"})
-    fit_head(manifest, [store], tmp_path / "run", options)
     rows = [f"{c.id},x,{c.dialogue},{c.turn}" for c in manifest.clips if c.split == "test"]
     path = tmp_path / "new.csv"
     path.write_text("\n".join(["id,text,dialogue,turn", *rows]) + "\n")
-    predict_manifest(
-        tmp_path / "run", path, store, tmp_path / "found.csv", columns={}, root=None
-    )  # fmt: skip
+    predict_manifest(learnt.out, path, store, tmp_path / "found.csv", columns={}, root=None)
     for name in ("", "-cause"):
         keys = ["id", "cause_id"] if name else ["id"]
         ours = pd.read_csv(tmp_path / f"found{name}.csv", keep_default_na=False)
-        theirs = pd.read_csv(tmp_path / "run" / f"predictions{name}.csv", keep_default_na=False)
+        theirs = pd.read_csv(learnt.out / f"predictions{name}.csv", keep_default_na=False)
         both = ours.merge(theirs[theirs["split"] == "test"], on=keys)
         assert len(both) == len(ours) == (160 if name else 40)
         assert (both["prediction_x"] == both["prediction_y"]).all()

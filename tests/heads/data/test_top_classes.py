@@ -24,8 +24,6 @@ from emo.heads.runs.show import show
 from emo.manifest import read_manifest
 from tests.make_batches import make_store
 
-pytestmark = pytest.mark.usefixtures("module_without_plots")
-
 SHARED = Path(__file__).parents[4] / "shared"
 GOLDEN = SHARED / "golden" / "retrieval"
 RIDGE = {"head_options": {"solver": "ridge"}}

@@ -26,8 +26,6 @@ from emo.predict.file import predict_manifest
 from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
-pytestmark = pytest.mark.usefixtures("module_without_plots")
-
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
 
 

@@ -19,6 +19,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.parallel import run_parallel, slots
 from emo.heads.fitting.threads import has_small_steps, torch_threads
+from emo.ragged import Ragged
 from tests.make_batches import (
     in_dialogues,
     learnable,
@@ -252,7 +253,9 @@ def test_one_of_several_fits_makes_no_room_for_others():
     ],
 )
 def test_a_step_is_small_by_what_it_multiplies(name, batch_size, is_expected):
-    batch = in_dialogues(make_batch([1] * 4000, width=10_000), name)
+    wide = Ragged(torch.zeros(4000, 10_000), torch.arange(4001))  # sizes alone count
+    batch = dataclasses.replace(make_batch([1] * 4000), streams={"s/a": wide})
+    batch = in_dialogues(batch, name)
     head = make_head(name, batch)
     assert has_small_steps(head, batch, batch_size) == is_expected
     assert has_small_steps(make_head(name, few := in_dialogues(make_batch([2] * 9), name)), few, 32)
