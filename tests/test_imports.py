@@ -455,7 +455,7 @@ OPENS_MEDIA = ("extract.decode", "datasets.synthetic")
 def test_media_are_opened_in_one_room(file):
     """PyAV is imported nowhere else, not even inside a function."""
     names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
