@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.statements import directly_below, statements
 from tests.together import together
 
 ROOT = Path(__file__).parents[1] / "emo"
@@ -230,6 +231,7 @@ def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
+@cache
 def imports(tree: ast.Module, *, top_only: bool) -> set[str]:
     """Every dotted name that a module imports, ``from a import b`` as ``a.b``.
 
@@ -238,7 +240,7 @@ def imports(tree: ast.Module, *, top_only: bool) -> set[str]:
         top_only: only what is imported when the module is; else also what its functions import.
     """
     names = set()
-    for node in run_on_import(tree) if top_only else ast.walk(tree):
+    for node in run_on_import(tree) if top_only else statements(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -248,9 +250,9 @@ def imports(tree: ast.Module, *, top_only: bool) -> set[str]:
 
 
 def run_on_import(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that runs when the module is imported, also in ``try``, ``if`` and classes."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+    """Statements that run when the module is imported, also in ``try``, ``if`` and classes."""
+    for child in directly_below(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if isinstance(child, ast.If) and ast.unparse(child.test) in CHECKING:
             for each in child.orelse:
@@ -455,12 +457,7 @@ OPENS_MEDIA = ("extract.decode", "datasets.synthetic")
 @together(FILES)
 def test_media_are_opened_in_one_room(file):
     """PyAV is imported nowhere else, not even inside a function."""
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
+    names = {name.split(".")[0] for name in imports(tree_of(file), top_only=False)}
     assert "av" not in names or name_of(file).startswith(OPENS_MEDIA)
 
 

@@ -3,9 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, recall_score
-from sklearn.preprocessing import StandardScaler
 
 from emo.extract.backbones.classic import Classic
 from emo.extract.decode.decode import load_media
@@ -25,6 +22,9 @@ def stored(classic, media, stream):
 
 
 def test_hashed_text_on_the_official_split_of_meld(real_data, classic):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
+
     def split(name):
         table = pd.read_csv(real_data / "text" / "MELD" / f"{name}_sent_emo.csv")
         texts = [stored(classic, Media(text=text), "text") for text in table.Utterance]
@@ -37,6 +37,10 @@ def test_hashed_text_on_the_official_split_of_meld(real_data, classic):
 
 
 def test_prosody_on_unseen_speakers_of_nemo(real_data, classic):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import recall_score
+    from sklearn.preprocessing import StandardScaler
+
     table = pd.read_csv(real_data / "speech" / "labels.csv")
     pooled = []
     for path in table.audio:

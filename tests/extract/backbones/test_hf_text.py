@@ -62,19 +62,25 @@ TOWERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.fixture(scope="module", params=TOWERS)
+def tower(request, tmp_path_factory):
+    """The model of transformers, its tokenizer, how its processor pads, and our backbone."""
+    config, padding, names = TOWERS[request.param]
+    folder = tmp_path_factory.mktemp("tower")
+    model = write(folder, config(), names=names)
+    backbone = load(folder, input="text")
+    return model, hf.AutoTokenizer.from_pretrained(folder), padding, backbone
+
+
 @pytest.mark.parametrize("text", ["I", "Is this it?", "too long" * 20])
-def test_a_tower_s_text_is_what_its_own_processor_and_function_give(name, text, tmp_path):
-    config, padding, names = TOWERS[name]
-    model = write(tmp_path, config(), names=names)
-    made = hf.AutoTokenizer.from_pretrained(tmp_path)(
-        text, return_tensors="pt", **{"truncation": True, "max_length": 64} | padding
-    )
+def test_a_tower_s_text_is_what_its_own_processor_and_function_give(tower, text):
+    model, tokenizer, padding, backbone = tower
+    made = tokenizer(text, return_tensors="pt", **{"truncation": True, "max_length": 64} | padding)
     known = inspect.signature(model.get_text_features).parameters
     with torch.inference_mode():
         pooled = model.get_text_features(**{k: made[k] for k in made if k in known}).pooler_output
     expected = pooled[:, 0] if pooled.ndim == 3 else pooled  # FLAVA projects every token
-    tokens = tokens_of(load(tmp_path, input="text"), text=text)
+    tokens = tokens_of(backbone, text=text)
     np.testing.assert_allclose(tokens[:1], expected, atol=2e-5, rtol=1e-5)
     assert len(tokens) == -(-len(text) // 62)  # what is too long comes in further pieces
 

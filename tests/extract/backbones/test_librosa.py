@@ -14,11 +14,16 @@ from emo.extract.media import Media
 from emo.extract.transforms.trim import FRAME, HOP, energy_bounds
 from tests.extract.transforms.test_trim import sound
 
-librosa = pytest.importorskip("librosa")
 pytestmark = pytest.mark.filterwarnings(
     "ignore:n_fft=:UserWarning", "ignore:Trying to estimate tuning:UserWarning"
 )
 RATE = 22050
+
+
+@pytest.fixture(autouse=True, scope="module")
+def librosa():
+    """The library, imported when a test runs: each process of the tests reads all files."""
+    return pytest.importorskip("librosa")
 
 
 def clip(seed=0, seconds=0.7, rate=RATE):
@@ -37,38 +42,41 @@ def encode(samples, rate=RATE, **options):
     return tokens["audio"]
 
 
-RANGE = {"fmin": librosa.note_to_hz("C2"), "fmax": librosa.note_to_hz("C7")}
 CALLS = {
-    "mfcc": lambda y: librosa.feature.mfcc(y=y, sr=RATE),
-    "chroma": lambda y: librosa.feature.chroma_stft(y=y, sr=RATE),
-    "mel": lambda y: librosa.feature.melspectrogram(y=y, sr=RATE),
-    "contrast": lambda y: librosa.feature.spectral_contrast(y=y, sr=RATE),
-    "tonnetz": lambda y: librosa.feature.tonnetz(y=y, sr=RATE),
-    "zcr": librosa.feature.zero_crossing_rate,
-    "rms": lambda y: librosa.feature.rms(y=y),
-    "f0": lambda y: np.nan_to_num(librosa.pyin(y, **RANGE, sr=RATE)[0])[None],
+    "mfcc": lambda librosa, y: librosa.feature.mfcc(y=y, sr=RATE),
+    "chroma": lambda librosa, y: librosa.feature.chroma_stft(y=y, sr=RATE),
+    "mel": lambda librosa, y: librosa.feature.melspectrogram(y=y, sr=RATE),
+    "contrast": lambda librosa, y: librosa.feature.spectral_contrast(y=y, sr=RATE),
+    "tonnetz": lambda librosa, y: librosa.feature.tonnetz(y=y, sr=RATE),
+    "zcr": lambda librosa, y: librosa.feature.zero_crossing_rate(y),
+    "rms": lambda librosa, y: librosa.feature.rms(y=y),
+    "f0": lambda librosa, y: np.nan_to_num(librosa.pyin(y, **tones(librosa), sr=RATE)[0])[None],
 }
 
 
+def tones(librosa):
+    return {"fmin": librosa.note_to_hz("C2"), "fmax": librosa.note_to_hz("C7")}
+
+
 @pytest.mark.parametrize("name", FEATURES)
-def test_each_feature_is_librosas_with_its_defaults(name):
-    found, expected = encode(clip(), features=name), CALLS[name](clip()).T
+def test_each_feature_is_librosas_with_its_defaults(name, librosa):
+    found, expected = encode(clip(), features=name), CALLS[name](librosa, clip()).T
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert (found != 0).any()
 
 
-def test_features_stand_in_the_order_of_the_option_and_the_facts_name_them():
+def test_features_stand_in_the_order_of_the_option_and_the_facts_name_them(librosa):
     options = LibrosaOptions(features="zcr,mfcc,rms", level="mean", n_mfcc=3)
     found = encode(clip(), features="zcr,mfcc,rms", level="mean", n_mfcc=3)
-    rows = [CALLS["zcr"](clip()), librosa.feature.mfcc(y=clip(), sr=RATE, n_mfcc=3)]
-    expected = np.concatenate([*rows, CALLS["rms"](clip())]).mean(axis=1)
+    rows = [CALLS["zcr"](librosa, clip()), librosa.feature.mfcc(y=clip(), sr=RATE, n_mfcc=3)]
+    expected = np.concatenate([*rows, CALLS["rms"](librosa, clip())]).mean(axis=1)
     np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-5)
     facts = Librosa.recipe(options).facts
     assert facts == {"columns": {"audio": ["zcr", "mfcc_0", "mfcc_1", "mfcc_2", "rms"]}}
 
 
-def notebooks(samples, rate):
+def notebooks(librosa, samples, rate):
     """The 193 numbers as the notebooks on RAVDESS compute them."""
     stft = np.abs(librosa.stft(samples))
     parts = [
@@ -82,11 +90,11 @@ def notebooks(samples, rate):
 
 
 @pytest.mark.parametrize("rate", [RATE, 16000])
-def test_ravdess193_is_the_notebooks(rate):
+def test_ravdess193_is_the_notebooks(rate, librosa):
     samples = clip(rate=rate)
     found = encode(samples, rate, preset="ravdess193", sample_rate=rate)
     assert found.shape == (1, 193)
-    np.testing.assert_allclose(found[0], notebooks(samples, rate), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[0], notebooks(librosa, samples, rate), rtol=1e-5, atol=1e-5)
 
 
 def test_a_preset_refuses_what_it_sets_and_survives_its_own_recipe():
@@ -103,7 +111,7 @@ def test_a_preset_refuses_what_it_sets_and_survives_its_own_recipe():
     assert LibrosaOptions(preset="ravdess193", sample_rate=12801).sample_rate == 12801
 
 
-def test_sound_of_other_rates_is_resampled():
+def test_sound_of_other_rates_is_resampled(librosa):
     found = encode(clip(rate=44100), 44100, features="mfcc")
     resampled = librosa.resample(clip(rate=44100), orig_sr=44100, target_sr=RATE)
     expected = librosa.feature.mfcc(y=resampled, sr=RATE).T
@@ -120,7 +128,7 @@ def test_two_threads_give_the_bits_of_one():
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6])
-def test_bounds_are_librosas_to_the_sample(scale):
+def test_bounds_are_librosas_to_the_sample(scale, librosa):
     cut = 0
     for seed in range(40):
         samples = sound(seed) * np.float32(scale)
@@ -130,7 +138,7 @@ def test_bounds_are_librosas_to_the_sample(scale):
     assert cut > 10 or scale < 1e-3
 
 
-def test_trimmed_ends_leave_librosas_own_cut():
+def test_trimmed_ends_leave_librosas_own_cut(librosa):
     samples = np.pad(clip(), (9000, 15000))
     kept, _ = librosa.effects.trim(samples, top_db=30)
     np.testing.assert_array_equal(
@@ -201,7 +209,7 @@ def test_sizes_at_the_bounds_give_finite_numbers():
         LibrosaOptions("contrast", n_fft=129, contrast_fmin=344.3)
 
 
-def test_what_librosa_refuses_at_the_first_call_is_an_error_of_the_options(monkeypatch):
+def test_what_librosa_refuses_at_the_first_call_is_an_error_of_the_options(monkeypatch, librosa):
     def refuse(self, samples):
         raise librosa.ParameterError("fmin is too small.")
 

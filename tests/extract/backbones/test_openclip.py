@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 from PIL import Image
@@ -26,6 +25,8 @@ def media(seed=0):
 
 
 def test_it_equals_open_clip_called_directly(folder):
+    import open_clip
+
     net, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
     clip = media()
@@ -51,6 +52,8 @@ def test_a_checkpoint_of_another_model_is_refused_by_tensor(folder):
 
 
 def test_one_checkpoint_file_is_enough_when_the_model_is_named(folder, tmp_path):
+    import open_clip
+
     net = open_clip.create_model("ViT-S-32-alt", load_weights=False)
     path = tmp_path / "mine.pt"
     torch.save(

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
-from timm.data import create_transform, resolve_data_config
 
 from emo.errors import OptionError
 from emo.extract.backbones.timm import TimmModel, TimmOptions
@@ -25,6 +23,9 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3), dtype=np.uint
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("wanted", ["video", "face"])
 def test_it_equals_timm_called_directly(name, wanted, tmp_path):
+    import timm
+    from timm.data import create_transform, resolve_data_config
+
     torch.manual_seed(0)
     net = timm.create_model(name, pretrained=False).eval()
     torch.save(net.state_dict(), tmp_path / "pytorch_model.bin")
@@ -41,6 +42,9 @@ def test_it_equals_timm_called_directly(name, wanted, tmp_path):
 
 
 def test_a_log_mel_picture_is_squeezed_and_not_cropped(tmp_path):
+    import timm
+    from timm.data import create_transform, resolve_data_config
+
     torch.manual_seed(0)
     net = timm.create_model("test_vit", pretrained=False).eval()
     torch.save(net.state_dict(), tmp_path / "pytorch_model.bin")
@@ -67,6 +71,8 @@ def test_a_log_mel_picture_is_squeezed_and_not_cropped(tmp_path):
 
 
 def test_options_of_pictures_of_sound_keep_older_recipes(tmp_path):
+    import timm
+
     torch.save(timm.create_model("test_vit").state_dict(), tmp_path / "pytorch_model.bin")
     recipe = TimmModel.recipe(TimmOptions(model="test_vit", weights=str(tmp_path)))
     assert not {"window_seconds", "hop_seconds"} & recipe.options.keys()

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import open_clip
 import pytest
 import torch
-import transformers
 
 from emo.extract.backbones import resnet3d, vggface
 from emo.extract.networks.languagebind.checkpoint import Config
@@ -69,22 +67,26 @@ def test_languagebind_l_has_the_shapes_of_its_specification():
 
 
 @pytest.mark.parametrize(
-    ("config", "millions"),
+    ("name", "options", "millions"),
     [
-        (transformers.RobertaConfig(vocab_size=50265, max_position_embeddings=514), 124.6),
-        (transformers.WavLMConfig(), 94.4),
-        (transformers.ViTConfig(), 86.4),
-        (transformers.VideoMAEConfig(), 86.2),
+        ("Roberta", {"vocab_size": 50265, "max_position_embeddings": 514}, 124.6),
+        ("WavLM", {}, 94.4),
+        ("ViT", {}, 86.4),
+        ("VideoMAE", {}, 86.2),
     ],
-    ids=lambda value: getattr(value, "model_type", ""),
 )
-def test_models_of_transformers_have_their_published_parameters(config, millions):
+def test_models_of_transformers_have_their_published_parameters(name, options, millions):
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(**options)
     with torch.device("meta"):
         net = transformers.AutoModel.from_config(config)
     assert count(net) / 1e6 == pytest.approx(millions, abs=0.7)
 
 
 def test_openclip_vit_b_32_has_151_million_parameters():
+    import open_clip
+
     with torch.device("meta"):
         net = open_clip.create_model("ViT-B-32", load_weights=False, device="meta")
     assert count(net) / 1e6 == pytest.approx(151.3, abs=0.1)

@@ -122,10 +122,12 @@ def spoil(kind: Kind, fault: str, folder: Path) -> Path:
     """A file with the fault."""
     path = folder / f"{kind.codec}-{fault}.{kind.ending}"
     if fault == "none":
-        return write(kind, path)
+        return path if path.exists() else write(kind, path)
     if fault == "late":
         return write(kind, path, late_seconds=LATE_SECONDS)
-    clean = write(kind, folder / f"{kind.codec}-clean.{kind.ending}")
+    clean = folder / f"{kind.codec}-none.{kind.ending}"  # one for all faults of a kind
+    if not clean.exists():
+        write(kind, clean)
     if fault == "hole":
         low, high = HOLE_SECONDS
         drop = f"noise=drop='between(pts*tb-{start_of(clean)}\\,{low}\\,{high})'"
@@ -175,13 +177,17 @@ def reference(kind: Kind, path: Path) -> np.ndarray:
 def lags(ours: np.ndarray, theirs: np.ndarray, rate: int) -> list[tuple[float, float, float]]:
     """(moment, lag in milliseconds, likeness) for 0.1 s each, where there is sound in theirs."""
     width, most, found = round(0.1 * rate), round(0.05 * rate), []
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)  # silence stays below 1e-12
     for first in range(most, min(len(ours), len(theirs)) - width - most, round(0.2 * rate)):
         piece = theirs[first : first + width]
         near = ours[first - most : first + width + most]
         if np.abs(piece).max() < 0.05:
             continue
-        power = np.convolve(near**2, np.ones(width), "valid") * (piece**2).sum()
-        likeness = np.correlate(near, piece, "valid") / np.sqrt(power + 1e-12)
+        sums = np.cumsum(np.pad(near**2, (1, 0)))
+        power = (sums[width:] - sums[:-width]) * (piece**2).sum()
+        spectra = np.fft.rfft(near), np.fft.rfft(piece, len(near)).conj()
+        likeness = np.fft.irfft(spectra[0] * spectra[1], len(near))[: len(power)]
+        likeness /= np.sqrt(np.maximum(power, 0) + 1e-12)
         best = int(likeness.argmax())
         found.append((first / rate, 1000 * (best - most) / rate, float(likeness[best])))
     return found
