@@ -108,7 +108,8 @@ def folder(
     told = [name for table in transcripts for name in columns_told(table, renamed)]
     named = named_folder(media, pattern, told=told)
     for table in transcripts:
-        rows, notes = join_transcripts(named.rows, table, media, on=on, columns=renamed)
+        rows, notes = join_transcripts(named.rows, table, media, on=on, columns=renamed,
+                                       winners=() if pattern else renamed)  # fmt: skip
         named = replace(named, rows=rows, notes=[*named.notes, *notes])
     manifest = save_folder(named, media, out=out, cut=_cut(split_by, val, test))
     if named.facts:

@@ -161,6 +161,8 @@ def test_what_a_table_gives_is_not_looked_for_in_names_of_several_readings(emo, 
     assert "choose one: --pattern '{label}/{speaker}/{take}'" in err
     assert "or take nothing from the names: --pattern '{_}', with --column label=COLUMN" in err
     assert "for one of Datei, Sprecherin, Stimmung" in err
+    code, _, err = emo(*words, "--column", "label=Stimmung", "--out", "x.csv")
+    assert "--column label=COLUMN for one of Datei, Sprecherin" in err or code == 0
     code, out, err = emo(*words, "--column", "label=Stimmung", "--column", "speaker=Sprecherin")
     assert (code, err) == (0, "")
     assert "not taken  folder 1" in out
@@ -198,6 +200,12 @@ def test_a_table_that_contradicts_names_says_how_to_leave_these_out(emo, tmp_pat
     words = ("manifest", "folder", "c", "--transcripts", "t.csv")
     code, _, err = emo(*words)
     assert (code, "or take nothing from the names: --pattern '{_}'" in err) == (1, True)
+    assert (tmp_path / "manifest.csv").exists() is False
+    write(tmp_path / "own.csv", ["file", "Gefu\u0308hl"], *rows[1:])
+    code, out, err = emo(*words[:-1], "own.csv", "--column", "label=Gefühl", "--out", "own-m.csv")
+    assert (code, err) == (0, "")
+    assert "label: as own.csv says; 8 names of files say otherwise: happy_0.wav ('happy'," in out
+    assert sorted(set(read_rows(tmp_path / "own-m.csv").columns["label"])) == ["Freude", "Trauer"]
     assert emo(*words, "--pattern", "{_}")[0] == 0
     labels = read_rows(tmp_path / "manifest.csv").columns["label"]
     assert sorted(set(labels)) == ["Freude", "Trauer"]

@@ -166,10 +166,10 @@ def note_without_speakers(clips: Sequence[Clip], labels: Sequence[str]) -> str:
 
 
 def _may_be_speakers(values: Sequence[str], labels: Sequence[str]) -> bool:
-    """Return whether each value has several clips, of which at least one value has two labels."""
+    """Return whether values have two clips on average, and at least one value two labels."""
     labels_of: dict[str, list[str]] = {}
     for value, label in zip(values, labels, strict=True):
         labels_of.setdefault(value, []).append(label)
     each = list(labels_of.values())
-    few = all(len(found) >= 2 for found in each) and len(each) >= 2 and "" not in labels_of
+    few = 2 <= len(each) <= len(values) / 2 and "" not in labels_of
     return few and any(len(set(found) - {""}) > 1 for found in each)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emo.errors import ManifestError
+from emo.errors import ManifestError, listed
 from emo.manifest.cells import SPLIT_WORDS
 from emo.manifest.folder import folder_rows
 from emo.manifest.naming.by_pattern import read_by_pattern
@@ -70,6 +70,11 @@ def named_folder(
     return NamedFolder(TextTable(filled, origins), [folders[k] for k in kept], facts, notes, unfit)
 
 
+def _theirs(told: Collection[str]) -> list[str]:
+    """Return the columns of a table that are not under one of our names."""
+    return [name for name in told if name not in _COLUMNS]
+
+
 def _one_reading(folder: Path, paths: Paths, told: Collection[str]) -> Reading:
     """Return the reading that fits.
 
@@ -96,7 +101,11 @@ def _one_reading(folder: Path, paths: Paths, told: Collection[str]) -> Reading:
         f"{folder}: the names can be read in several ways; choose one: {', or '.join(lines)}"
         + (f", or {more} more" if more > 0 else "")
         + ", or take nothing from the names: --pattern '{_}'"
-        + (f", with --column label=COLUMN for one of {', '.join(told)}" if told else "")
+        + (
+            f", with --column label=COLUMN for one of {listed(_theirs(told))}"
+            if _theirs(told)
+            else ""
+        )
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,6 +36,7 @@ def join_transcripts(
     *,
     on: str | None = None,
     columns: Mapping[str, str] = MappingProxyType({}),
+    winners: Collection[str] = (),
 ) -> tuple[TextTable, list[str]]:
     """Add the columns of a table to the rows of a folder's files.
 
@@ -45,6 +46,7 @@ def join_transcripts(
         folder: folder of the files.
         on: the table's column that names the files; None: the one whose cells name most of them.
         columns: columns under other names: our name -> the table's.
+        winners: columns that are the table's where names say otherwise.
 
     Returns:
         The clips with all columns, and lines for people: what was joined and what was not.
@@ -56,7 +58,7 @@ def join_transcripts(
     below = os.path.relpath(table_path.parent, folder).replace(os.sep, "/")
     base = "" if below == "." or below.startswith("..") else below
     table = rename(read_rows(table_path), columns, table_path)
-    return join_table(rows, table, table_path, base=base, on=on)
+    return join_table(rows, table, table_path, base=base, on=on, winners=winners)
 
 
 def columns_told(table_path: Path, columns: Mapping[str, str] = MappingProxyType({})) -> list[str]:
@@ -66,7 +68,13 @@ def columns_told(table_path: Path, columns: Mapping[str, str] = MappingProxyType
 
 
 def join_table(
-    rows: TextTable, table: TextTable, table_path: Path, *, base: str = "", on: str | None = None
+    rows: TextTable,
+    table: TextTable,
+    table_path: Path,
+    *,
+    base: str = "",
+    on: str | None = None,
+    winners: Collection[str] = (),
 ) -> tuple[TextTable, list[str]]:
     """Add the columns of a table that was read to the rows of files, see :func:`join_transcripts`.
 
@@ -76,6 +84,7 @@ def join_table(
         table_path: its path, for messages.
         base: folder that the names in the table may be relative to.
         on: the table's column that names the files; None: it is found by its cells.
+        winners: columns that are the table's where names say otherwise.
     """
     index = FileIndex(rows.origins)
     key = _key(table, index, base, on, table_path, rows.origins)
@@ -84,12 +93,27 @@ def join_table(
     row_of = _rows_of(matches, table, key, rows.origins, table_path)
     joined = dict(rows.columns)
     new = [name for name in table.columns if name != key and name not in ("video", "audio")]
+    told: list[str] = []
     for name in new:
         cells = [
             table.columns[name][row_of[k]].strip() if k in row_of else ""
             for k in range(len(rows.origins))
         ]
-        joined[name] = _merged(name, joined.get(name), cells, rows.origins, table_path)
+        differ = _contradictions(name, joined.get(name), cells, rows.origins)
+        if differ and name in winners:
+            told.append(
+                f"{name}: as {table_path} says; {plural(len(differ), 'name')} of files say "
+                f"otherwise: {first_files(differ)}"
+            )
+        elif differ:
+            raise ManifestError(
+                f"{table_path}: column {name!r} contradicts the names of "
+                f"{plural(len(differ), 'file')}: {first_files(differ)}. Keep both: --column "
+                f"other={name}; say by --pattern what the names hold; or take nothing from the "
+                "names: --pattern '{_}'"
+            )
+        ours = joined.get(name, cells)
+        joined[name] = cells if differ else [a or b for a, b in zip(ours, cells, strict=True)]
     notes = [f"{plural(len(row_of), 'file')} joined with {table_path} by {key!r}: {', '.join(new)}"]
     lost = [
         f"{table.origins[k]} {short_repr(table.columns[key][k])}"
@@ -97,7 +121,7 @@ def join_table(
         if not found
     ]
     bare = [origin for k, origin in enumerate(rows.origins) if k not in row_of]
-    notes += _without_partner(lost, bare, table_path)
+    notes += [*told, *_without_partner(lost, bare, table_path)]
     return TextTable({name: c for name, c in joined.items() if any(c)}, rows.origins), notes
 
 
@@ -237,28 +261,15 @@ def _rows_of(
     return row_of
 
 
-def _merged(
-    name: str, ours: list[str] | None, theirs: list[str], files: Sequence[str], path: Path
+def _contradictions(
+    name: str, ours: list[str] | None, theirs: list[str], files: Sequence[str]
 ) -> list[str]:
-    """Return the cells of a column that the names of files and the table may both hold.
-
-    Raises:
-        ManifestError: they contradict each other.
-    """
-    if ours is None:
-        return theirs
-    differ = [
+    """Return the files of which the name says another value of a column than the table."""
+    return [
         f"{file} ({old!r}, in the table {short_repr(new)})"
-        for file, old, new in zip(files, ours, theirs, strict=True)
+        for file, old, new in zip(files, ours or [""] * len(files), theirs, strict=True)
         if old and new and _value(name, old) != _value(name, new)
     ]
-    if differ:
-        raise ManifestError(
-            f"{path}: column {name!r} contradicts the names of {plural(len(differ), 'file')}: "
-            f"{first_files(differ)}. Keep both: --column other={name}; say by --pattern what the "
-            "names hold; or take nothing from the names: --pattern '{_}'"
-        )
-    return [old or new for old, new in zip(ours, theirs, strict=True)]
 
 
 def _value(name: str, cell: str) -> str:

@@ -1,6 +1,7 @@
 """TextTable: a table of text cells by column, with its limits and the names of its columns."""
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,13 @@ def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable
         ManifestError: a column that does not exist (similar ones are offered), or a new name that
             another column has already.
     """
+    composed = {unicodedata.normalize("NFC", name): name for name in rows.columns}
+    columns = {  # an umlaut may be written as one letter or as two
+        ours: theirs
+        if theirs in rows.columns
+        else composed.get(unicodedata.normalize("NFC", theirs), theirs)
+        for ours, theirs in columns.items()
+    }
     renamed = {name: cells for name, cells in rows.columns.items() if name not in columns.values()}
     for ours, theirs in columns.items():
         if theirs not in rows.columns:
