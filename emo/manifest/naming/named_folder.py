@@ -70,9 +70,13 @@ def named_folder(
     return NamedFolder(TextTable(filled, origins), [folders[k] for k in kept], facts, notes, unfit)
 
 
-def _theirs(told: Collection[str]) -> list[str]:
-    """Return the columns of a table that are not under one of our names."""
-    return [name for name in told if name not in _COLUMNS]
+def _column_hint(told: Collection[str]) -> str:
+    """Return what names a column of the table for what it does not tell yet; empty: nothing."""
+    theirs = [name for name in told if name not in _COLUMNS]
+    ours = [name for name in ("label", "speaker") if name not in told]
+    if not (ours and theirs):
+        return ""
+    return f", with --column {ours[0]}=COLUMN for one of {listed(theirs)}"
 
 
 def _one_reading(folder: Path, paths: Paths, told: Collection[str]) -> Reading:
@@ -101,11 +105,7 @@ def _one_reading(folder: Path, paths: Paths, told: Collection[str]) -> Reading:
         f"{folder}: the names can be read in several ways; choose one: {', or '.join(lines)}"
         + (f", or {more} more" if more > 0 else "")
         + ", or take nothing from the names: --pattern '{_}'"
-        + (
-            f", with --column label=COLUMN for one of {listed(_theirs(told))}"
-            if _theirs(told)
-            else ""
-        )
+        + _column_hint(told)
     )
 
 
