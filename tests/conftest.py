@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import uuid
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ LONGEST_FIRST = (
     "test_crash.py",
     "test_demo.py", "test_docs.py", "test_notebook.py", "test_site.py",
 )  # fmt: skip
+OF_WORKERS = (
+    "torch",
+    "zarr",
+    "av",
+    "emo.extract.worker.part_worker",
+    "emo.extract.worker.open_worker",
+)
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -60,6 +68,22 @@ def drawn(monkeypatch):
 def _bars_of_forked_children_are_their_own():
     """tqdm's lock is one semaphore for all forks: a child killed while it holds it blocks us."""
     tqdm.set_lock(threading.RLock())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _workers_start_warm():
+    """Workers of extraction fork from a process with what each would import for a second.
+
+    Commands that tests start as processes of their own have workers that start cold.
+    """
+    plain = forkserver.set_forkserver_preload
+
+    def preload(names):
+        plain([*names, *OF_WORKERS] if "emo.extract.executors.local" in names else names)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(forkserver, "set_forkserver_preload", preload)
+        yield
 
 
 @pytest.fixture(scope="session")
