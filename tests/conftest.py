@@ -155,17 +155,6 @@ def emo(monkeypatch, tmp_path, capsys):
     return run
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection():
-    """Nothing that collection makes is garbage: it is neither looked through then nor later."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 def pytest_collection_modifyitems(items):
     """Files that take long start first, so that all processes end together.
 
