@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from emo.manifest.rows import extension, read_rows
 from emo.predict.lacking import Extraction
 from emo.predict.media_files import manifest_of_files, manifest_of_folder
 from emo.predict.person import EVERYONE, Person
-from emo.predict.predicted import Predicted, predict_clips
+from emo.predict.predicted import Predicted, notes_on_fitted, predict_clips
 from emo.store.backend.location import Location
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def predict_manifest(
     if is_extracting:
         Extraction(tuple(options)).extract(run, manifest, stores)
     found = predict_clips(run, manifest, stores, options=options, person=person)
+    fitted = notes_on_fitted(run, [clip.id for clip in found.clips])
+    found = replace(found, notes=(*found.notes, *fitted))
     for target in run.targets:
         frame = found.frame(target, all_classes=all_probabilities)
         _write_whole(paths[target.name], _disarmed(frame) if spreadsheet_safe else frame)

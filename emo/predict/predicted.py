@@ -163,7 +163,7 @@ def predict_clips(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))
     )
-    notes = (*notes, *_notes_on_absent(lacking), *notes_on_fitted(run, [c.id for c in clips]))
+    notes = (*notes, *_notes_on_absent(lacking))
     return Predicted(run, clips, tables, absent, failures, reasons, notes)
 
 

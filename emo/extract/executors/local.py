@@ -219,5 +219,7 @@ def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["emo.extract.executors.local"])
+    context.set_forkserver_preload(
+        ["emo.extract.executors.local", "emo.extract.worker.open_worker"]  # which imports torch
+    )
     return context

@@ -75,7 +75,7 @@ def test_so_do_predictions_for_new_clips(made):
             root=None, all_probabilities=every,
         )  # fmt: skip
         lines = report.table().splitlines()
-        assert len(lines) == 1 + 40 + 2
+        assert len(lines) == 1 + 40 + 3  # and a line on the clips that it was fitted on
         assert lines[41] == "and 61 more classes, predicted for 0 clips"
         tables.append(pd.read_csv(made / "out.csv"))
     assert_five_of_all(*tables)
