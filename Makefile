@@ -7,7 +7,7 @@ READY := .venv/.ready
 # bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
-.PHONY: setup demo test lint types collected docs wheel floors slow crash hostile slurm ray models trackers browser mutations sbom bench gpu
+.PHONY: setup demo test lint types collected suite docs wheel floors slow crash hostile slurm ray models trackers browser mutations sbom bench gpu
 
 setup: $(READY)
 
@@ -35,9 +35,12 @@ types: setup
 collected: setup
 	$(PYTEST) --collect-only > /dev/null
 
-# without the last option, files with few tests come last, and those of a minute have one or two
+# types are looked at beside the tests
 test: lint
-	$(MAKE) --no-print-directory -j 2 types collected
+	$(MAKE) --no-print-directory -j 2 types suite
+
+# without the last option, files with few tests come last, and those of a minute have one or two
+suite: collected
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
 # what README, docs, notebook and demo show is run; the site of docs/ and of the public API comes into site/

@@ -72,6 +72,14 @@ def _bars_of_forked_children_are_their_own():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _disks_are_not_waited_for():
+    """Nothing here loses its power: only the order of writes counts, which tests watch anyway."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _workers_start_warm():
     """Workers of extraction fork from a process with what each would import for a second.
 
