@@ -41,7 +41,7 @@ test: lint
 
 # without the last option, files with few tests come last, and those of a minute have one or two
 suite: collected
-	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 # what README, docs, notebook and demo show is run; the site of docs/ and of the public API comes into site/
 docs: setup
