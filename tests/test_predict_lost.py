@@ -175,6 +175,14 @@ def test_a_node_that_dies_leaves_every_clip_once(cluster, made, tmp_path, capsys
         print(f"part {deaths} was lost with it and redone; {time.monotonic() - began:.0f} s")
 
 
+def _wait_for_dead_nodes(ray, nodes):
+    """Ray plans work for a node that died until it has missed its heartbeats."""
+    until = time.monotonic() + 60
+    while sum(node["Alive"] for node in ray.nodes()) > len(nodes.list_all_nodes()):
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
 @pytest.mark.ray
 def test_ray_data_maps_batches_by_the_predictor(cluster, made):
     import ray
@@ -184,6 +192,7 @@ def test_ray_data_maps_batches_by_the_predictor(cluster, made):
     ray.init(address=nodes.address, log_to_driver=False,
              runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})  # fmt: skip
     try:
+        _wait_for_dead_nodes(ray, nodes)
         table = ray.data.read_parquet(str(made / "m.parquet")).limit(600).map_batches(
             emo.Predictor,
             fn_constructor_kwargs={
