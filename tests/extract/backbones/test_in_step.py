@@ -64,7 +64,8 @@ def test_a_store_of_late_sound_is_that_of_filled_sound(tmp_path):
     request = Request("p", "perceiver", asdict(options), Perceiver.recipe(options))
     assert extract(manifest, tmp_path / "store", [request], progress=False).exit_code == 0
     late, filled = Store(tmp_path / "store").read("p/label", ["late", "filled"])
-    np.testing.assert_array_equal(np.asarray(late), np.asarray(filled))
+    # rows of a batch may differ in the last bit, by which a float16 rounds the other way
+    np.testing.assert_allclose(np.asarray(late), np.asarray(filled), rtol=1e-3, atol=1e-6)
 
 
 def test_windows_of_late_pictures_are_those_of_the_sound(tmp_path):
