@@ -23,8 +23,10 @@ from emo.store.part.zip import GoneError
 from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe, joined_versions
 from emo.store.recipe_parts import RecipeParts
 
+_FAR_PARTS = 16
+"""Number of parts that are asked for versions, and in a bucket for code: each costs a request."""
 _MOST_CODES = 500
-"""Largest number of parts that are asked for the code that made them."""
+"""Largest number of parts on a disk that are asked for the code that made them."""
 _NEAR_IDS = 1000
 """Largest number of ids among which an error message looks for a similar one; among a million that
 would take a minute."""
@@ -101,18 +103,19 @@ class RecipeFolder:
 
         Where parts differ, the values are joined by " or ".
         """
-        return joined_versions(self._versions_of(self.part_paths[:16]))
+        return joined_versions(self._versions_of(self.part_paths[:_FAR_PARTS]))
 
     @property
     def code(self) -> str | None:
         """Hash of the code of one's own that computed the tokens; None: it is not known.
 
         Where parts differ, because the code was edited between them, the values are joined by
-        " or ". Of many parts :data:`_MOST_CODES`, evenly from all, are asked.
+        " or ". Of many parts some, evenly from all, are asked.
         """
         if not self.recipe.is_own_code:
             return None
-        paths = self.part_paths[:: -(-len(self.part_paths) // _MOST_CODES) or 1]
+        most = _FAR_PARTS if self.parts.is_remote else _MOST_CODES
+        paths = self.part_paths[:: -(-len(self.part_paths) // most) or 1]
         return joined_versions(self._versions_of(paths)).get("code")
 
     def _versions_of(self, paths: Iterable[Location]) -> list[dict[str, str]]:
